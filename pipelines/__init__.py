@@ -1,0 +1,1 @@
+"""One thin file per DVC stage: read, one library call, write. `cli.py` is the `curation` command."""

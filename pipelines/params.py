@@ -1,0 +1,76 @@
+"""params.yaml → the params models of each room; every fault is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from curation.errors import ConfigError
+from curation.params import Params, parse
+
+PARAMS = Path("params.yaml")
+P = TypeVar("P", bound=Params)
+
+
+@cache
+def _text(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; run from the project's root, or restore it with `git checkout {path}`.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{where}: not YAML ({getattr(error, 'problem', error)}); mend the line.") from None
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: found {type(loaded).__name__}; a mapping of sections is accepted.")
+    return loaded
+
+
+def models() -> dict[str, type[Params]]:
+    """Section → its model. Imported late: each room brings its own."""
+    from curation.clean import CleanParams
+    from curation.ingest import IngestParams
+    from curation.label import LabelParams
+    from curation.mix import MixParams
+    from curation.render import RenderParams
+    from curation.repair import RepairParams
+    from curation.report import ReportParams
+    from curation.score import ScoreParams
+    from curation.synthesize import SynthesizeParams
+    from train.params import EvaluateParams, GateParams, TrainParams
+
+    return {
+        "render": RenderParams, "ingest": IngestParams, "repair": RepairParams, "score": ScoreParams,
+        "label": LabelParams, "clean": CleanParams, "synthesize": SynthesizeParams, "mix": MixParams,
+        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "report": ReportParams,
+    }  # fmt: skip
+
+
+def load(section: str, model: type[P], path: Path = PARAMS) -> P:
+    """One section as its model. A section of another name anywhere in the file is an error too."""
+    text = _text(path)
+    accepted = ("render", "ingest", "repair", "score", "label", "clean", "synthesize", "mix", "train", "evaluate", "gate", "report")
+    for name in text:
+        if name not in accepted:
+            close = difflib.get_close_matches(str(name), accepted, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            raise ConfigError(f"{path}: unknown section {name!r}; accepted: {', '.join(accepted)}{hint}")
+    return parse(model, text.get(section) or {}, section)
+
+
+def check(path: Path = PARAMS) -> dict[str, Params]:
+    """Every section parsed; raises one ConfigError that names every fault of the file."""
+    parsed, faults = {}, []
+    for section, model in models().items():
+        try:
+            parsed[section] = load(section, model, path)
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(dict.fromkeys(faults)))
+    return parsed
