@@ -1,0 +1,69 @@
+"""Measures; never judges. One signal a file, one sidecar a signal, keyed by content hash.
+
+Each module has Params and `compute(records, params, *, against, progress)`, which gives one row a distinct content hash:
+the values, and `not_applicable` with a reason where there can be none. Pairs are signals too.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import polars as pl
+
+from curation.errors import DataError
+from curation.params import Params
+from curation.progress import Progress, silent
+from curation.score.embedding import EmbeddingParams
+from curation.score.exact import ExactParams
+from curation.score.language import LanguageParams
+from curation.score.length import LengthParams
+from curation.score.near import NearParams
+from curation.score.perplexity import PerplexityParams
+from curation.score.repetition import RepetitionParams
+from curation.score.semantic import SemanticParams
+
+SIGNALS = {
+    "language": "curation.score.language",
+    "length": "curation.score.length",
+    "repetition": "curation.score.repetition",
+    "exact": "curation.score.exact",
+    "near": "curation.score.near",
+    "embedding": "curation.score.embedding",
+    "semantic": "curation.score.semantic",
+    "perplexity": "curation.score.perplexity",
+}
+
+
+class ScoreParams(Params):
+    """`params.yaml: score`."""
+
+    language: LanguageParams = LanguageParams()
+    length: LengthParams = LengthParams()
+    repetition: RepetitionParams = RepetitionParams()
+    exact: ExactParams = ExactParams()
+    near: NearParams = NearParams()
+    embedding: EmbeddingParams = EmbeddingParams()
+    semantic: SemanticParams = SemanticParams()
+    perplexity: PerplexityParams = PerplexityParams()
+
+
+def compute(
+    name: str,
+    records: pl.DataFrame,
+    params: ScoreParams,
+    *,
+    against: pl.DataFrame | None = None,
+    progress: Progress = silent,
+) -> pl.DataFrame:
+    """The sidecar of one signal, sorted by content hash; raises DataError if a record is left without a row."""
+    module = importlib.import_module(SIGNALS[name])
+    sidecar: pl.DataFrame = module.compute(records, getattr(params, name), against=against, progress=progress)
+    sidecar = sidecar.sort("content_hash")
+    if sidecar["content_hash"].to_list() != sorted(set(records["content_hash"].to_list())):
+        raise DataError(f"signal {name}: not one row for each content hash; this is a fault of curation/score/{name}.py.")
+    return sidecar
+
+
+def distinct(records: pl.DataFrame) -> pl.DataFrame:
+    """One record for each content hash, sorted by it: signals do not depend on the order of rows."""
+    return records.unique("content_hash", keep="any").sort("content_hash")
