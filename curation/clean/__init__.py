@@ -1,0 +1,143 @@
+"""Only decides: signals and labels in, kept and dropped rows out. No model is loaded here.
+
+Every rule of RULES says which rows it would drop, with value and limit. The ledger names the first rule that hit, in the
+table's order, and the others in `also`. Copies are judged last, among the rows that no other rule took, so that no cluster
+is lost whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from curation import records as rec
+from curation.clean import answers, decontaminate, duplicates, form, grounds, outliers
+from curation.clean.answers import AnswerParams
+from curation.clean.decontaminate import DecontaminateParams
+from curation.clean.duplicates import DuplicateParams
+from curation.clean.form import FormParams
+from curation.clean.grounds import GroundsParams
+from curation.clean.outliers import OutlierParams
+from curation.ledger import DROPPED
+from curation.params import Params
+
+
+class CleanParams(Params):
+    """`params.yaml: clean`."""
+
+    grounds: GroundsParams = GroundsParams()
+    decontaminate: DecontaminateParams = DecontaminateParams()
+    answers: AnswerParams = AnswerParams()
+    form: FormParams = FormParams()
+    perplexity: OutlierParams = OutlierParams()
+    duplicates: DuplicateParams = DuplicateParams()
+
+
+# rule → the function that finds its rows: frame and CleanParams in; `id`, `value`, `limit`, `detail` out.
+Rule = Callable[[pl.DataFrame, CleanParams], pl.DataFrame]
+RULES: dict[str, Rule] = {
+    "rejected_by_reviewer": lambda f, p: grounds.rejected_by_reviewer(f),
+    "disallowed_license": lambda f, p: grounds.disallowed_license(f, p.grounds),
+    "contaminated": lambda f, p: decontaminate.contaminated(f, p.decontaminate),
+    "empty_answer": lambda f, p: answers.empty_answer(f, p.answers),
+    "empty_prompt": lambda f, p: answers.empty_prompt(f),
+    "broken_characters": lambda f, p: form.broken_characters(f, p.form),
+    "invalid_tool_call": lambda f, p: form.invalid_tool_call(f),
+    "too_long": lambda f, p: answers.too_long(f, p.answers),
+    "too_short": lambda f, p: answers.too_short(f, p.answers),
+    "repetition": lambda f, p: answers.repetition(f, p.answers),
+    "prompt_echo": lambda f, p: answers.prompt_echo(f, p.answers),
+    "wrong_language": lambda f, p: answers.wrong_language(f, p.answers),
+    "refusal_boilerplate": lambda f, p: answers.refusal_boilerplate(f),
+    "other_identity": lambda f, p: answers.other_identity(f),
+    "placeholder_left": lambda f, p: form.placeholder_left(f),
+    "markup_debris": lambda f, p: form.markup_debris(f, p.form),
+    "unfinished_answer": lambda f, p: form.unfinished_answer(f, p.form),
+    "perplexity_high": lambda f, p: outliers.perplexity_high(f, p.perplexity),
+    "perplexity_low": lambda f, p: outliers.perplexity_low(f, p.perplexity),
+}
+# Judged after all others, among the rows that are left, in this order (clean/duplicates.py).
+LAST_RULES = ("exact_duplicate", "near_duplicate", "semantic_duplicate", "homogeneous_answer")
+# A reviewer's `accept` overrides every rule but these.
+BINDING = frozenset({"rejected_by_reviewer", "disallowed_license", "contaminated"})
+# Rules about what a prompt looks like: rows with noise on purpose are exempt.
+ABOUT_PROMPTS = frozenset({"empty_prompt", "wrong_language", "prompt_echo"})
+
+
+def clean(
+    records: pl.DataFrame,
+    signals: Mapping[str, pl.DataFrame],
+    labels: pl.DataFrame,
+    params: CleanParams,
+    *,
+    verdicts: Mapping[str, str] | None = None,
+    evaluation: Path | None = None,
+    against: pl.DataFrame | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(kept rows with labels as columns, dropped ledger), both sorted by id; order of the input changes nothing.
+
+    `verdicts`: id → accept or reject. `against`: cleaned records of the corpus to be different from.
+    """
+    frame = joined(records, signals, labels, verdicts or {})
+    tests = decontaminate.load(evaluation) if evaluation else []
+    frame = decontaminate.measure(frame, tests, params.decontaminate)
+    hits = []
+    accepted = set(frame.filter(pl.col("verdict") == "accept")["id"])
+    noisy = set(frame.filter(rec.tagged("robustness:"))["id"])
+    for order, (name, rule) in enumerate(RULES.items()):
+        hit = rule(frame, params).select(
+            pl.col("id"),
+            pl.lit(order).alias("order"),
+            pl.lit(name).alias("rule"),
+            pl.col("value").cast(pl.Float64),
+            pl.col("limit").cast(pl.Float64),
+            pl.lit(None, pl.String).alias("duplicate_of"),
+            pl.col("detail").cast(pl.String),
+        )
+        if name not in BINDING and accepted:
+            hit = hit.filter(~pl.col("id").is_in(list(accepted)))
+        if name in ABOUT_PROMPTS and noisy:
+            hit = hit.filter(~pl.col("id").is_in(list(noisy)))
+        hits.append(hit)
+    found = pl.concat(hits)
+    left = frame.join(found.select("id").unique(), on="id", how="anti")
+    copies = duplicates.decide(left, signals, params.duplicates, against)
+    last = copies.with_columns(
+        pl.col("rule").replace_strict({r: len(RULES) + i for i, r in enumerate(LAST_RULES)}, return_dtype=pl.Int32).alias("order")
+    ).select(found.columns)
+    found = pl.concat([found, last]).sort("id", "order")
+    dropped = (
+        found.group_by("id", maintain_order=True)
+        .agg(pl.all().exclude("order", "id").first(), pl.col("rule").slice(1).alias("also"))
+        .with_columns(pl.lit("clean").alias("stage"))
+        .select(pl.col(name).cast(dtype) for name, dtype in DROPPED.items())
+        .sort("id")
+    )
+    kept = frame.join(dropped.select("id"), on="id", how="anti").select(rec.LABELLED.keys()).sort("id")
+    return kept, dropped
+
+
+def joined(
+    records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], labels: pl.DataFrame, verdicts: Mapping[str, str]
+) -> pl.DataFrame:
+    """Records, sides, labels, verdict and every signal column as `<signal>.<column>`, sorted by id.
+
+    The row's language is the source's word or, where it gave none, that of the answer, else of the prompt.
+    """
+    frame = rec.sides(records).drop("tags").join(labels, on="id", how="left", validate="1:1").sort("id")
+    for name, sidecar in signals.items():
+        if name in ("near", "semantic", "embedding"):
+            continue
+        renamed = sidecar.rename({c: f"{name}.{c}" for c in sidecar.columns if c != "content_hash"})
+        frame = frame.join(renamed, on="content_hash", how="left", validate="m:1", maintain_order="left")
+    told = pl.col("language.answer_language"), pl.col("language.prompt_language")
+    given = pl.when(pl.col("language") == "und")
+    measured = pl.when(told[0] != "und").then(told[0]).otherwise(told[1])
+    return frame.with_columns(
+        given.then(measured).otherwise(pl.col("language")).alias("language"),
+        pl.col("id").replace_strict(dict(verdicts), default=None, return_dtype=pl.String).alias("verdict")
+        if verdicts
+        else pl.lit(None, pl.String).alias("verdict"),
+    )

@@ -1,0 +1,178 @@
+"""Which copies go. Pairs come as signals; here stand thresholds, ranking and survivors.
+
+Rows are visited in the order of a declared ranking; a row goes when a kept row is its copy. So every dropped row has a
+survivor that it truly resembles (chains drop nothing on hearsay), no cluster is lost whole, and input order is nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import polars as pl
+from pydantic import Field
+
+from curation.params import Params
+
+_ORIGIN = {"human": 0, "log": 1, "pretrain": 2, "synthetic": 3}
+
+
+class DuplicateParams(Params):
+    """`params.yaml: clean.duplicates`."""
+
+    near: float = Field(0.8, gt=0, le=1)  # true Jaccard of shingles
+    semantic: float = Field(0.95, gt=0, le=1)  # the smaller of the cosines of prompts and of answers
+    synthetic_near: float = Field(0.6, gt=0, le=1)  # between two synthetic rows of one task type
+    same_answer: int = Field(3, ge=1)  # rows that may share one answer
+    same_answer_min_chars: int = Field(16, ge=1)  # shorter answers are exempt
+    closed_types: tuple[str, ...] = ("classification", "extraction", "closed_qa", "math", "translation", "tool_use")
+
+
+def ranked(frame: pl.DataFrame) -> pl.DataFrame:
+    """Best survivor first: accepted by a reviewer, human over synthetic, noise-free, then content hash and id."""
+    return frame.with_columns(
+        (pl.col("verdict") != "accept").fill_null(True).alias("_unreviewed"),
+        pl.col("origin").replace_strict(_ORIGIN, default=9, return_dtype=pl.Int64).alias("_origin"),
+        pl.col("tags").list.eval(pl.element().str.starts_with("robustness:")).list.any().fill_null(False).alias("_noisy"),
+    ).sort("_unreviewed", "_origin", "_noisy", "content_hash", "id")
+
+
+def decide(
+    frame: pl.DataFrame, signals: Mapping[str, pl.DataFrame], params: DuplicateParams, against: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Rows to drop: `id`, `rule`, `value`, `limit`, `duplicate_of`, `detail`."""
+    frame = ranked(frame).join(signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left")
+    pairs = {name: _neighbours(signals[name], "neighbours") for name in ("near", "semantic")}
+    outside = {name: _neighbours(signals[name], "against") for name in ("near", "semantic")}
+    reference = _reference(against)
+    kept_by_key: dict[str, str] = {}
+    kept_by_hash: dict[str, str] = {}
+    rows: dict[str, dict[str, object]] = {}
+    dropped: list[tuple[str, str, float, float, str, str]] = []
+    columns = ["id", "content_hash", "key", "origin", "task_type", "tags", "parents", "verdict"]
+    for row in frame.select(columns).iter_rows(named=True):
+        if row["verdict"] == "accept":
+            verdict = None
+        else:
+            verdict = _copy_of(row, kept_by_key, kept_by_hash, rows, pairs, outside, reference, params)
+        if verdict:
+            dropped.append((row["id"], *verdict))
+            continue
+        kept_by_key.setdefault(row["key"], row["id"])
+        kept_by_hash.setdefault(row["content_hash"], row["id"])
+        rows[row["id"]] = row
+    schema = {
+        "id": pl.String, "rule": pl.String, "value": pl.Float64, "limit": pl.Float64, "duplicate_of": pl.String, "detail": pl.String,
+    }  # fmt: skip
+    copies = pl.DataFrame(dropped, schema=schema, orient="row")
+    left = frame.join(copies.select("id"), on="id", how="anti", maintain_order="left")
+    return pl.concat([copies, homogeneous_answer(left, params)])
+
+
+def _copy_of(
+    row: dict[str, object],
+    kept_by_key: Mapping[str, str],
+    kept_by_hash: Mapping[str, str],
+    rows: Mapping[str, dict[str, object]],
+    pairs: Mapping[str, Mapping[str, list[tuple[str, float]]]],
+    outside: Mapping[str, Mapping[str, list[tuple[str, float]]]],
+    reference: Mapping[str, tuple[str, frozenset[str]]],
+    params: DuplicateParams,
+) -> tuple[str, float, float, str, str] | None:
+    """(rule, value, limit, survivor, detail) when a kept row is a copy of this one."""
+    same = kept_by_key.get(str(row["key"]))
+    if same and not _noise_on(row, rows[same]["id"], rows[same]["parents"]):
+        return "exact_duplicate", 1.0, 1.0, same, "same text once width, case, spaces and punctuation are set aside"
+    for name, rule in (("near", "near_duplicate"), ("semantic", "semantic_duplicate")):
+        best: tuple[float, str, float] | None = None
+        for other_hash, similarity in pairs[name].get(str(row["content_hash"]), ()):
+            other = kept_by_hash.get(other_hash)
+            if other is None:
+                continue
+            limit = _limit(name, row, rows[other], params)
+            if similarity < limit or _noise_on(row, other, rows[other]["parents"]):
+                continue
+            best = max(best or (-1.0, "", 0.0), (similarity, other, limit), key=lambda b: (b[0], b[1]))
+        for other_hash, similarity in outside[name].get(str(row["content_hash"]), ()):
+            limit = params.near if name == "near" else params.semantic
+            if other_hash in reference and similarity >= limit:
+                other, parents = reference[other_hash]
+                if not _noise_on(row, other, parents):
+                    best = max(best or (-1.0, "", 0.0), (similarity, other, limit), key=lambda b: (b[0], b[1]))
+        if best:
+            said = "Jaccard of shingles" if name == "near" else "cosine of prompts and of answers"
+            return rule, best[0], best[2], best[1], said
+    return None
+
+
+def _limit(name: str, row: dict[str, object], other: dict[str, object], params: DuplicateParams) -> float:
+    """One model's output for one task type is very alike: synthetic pairs meet a lower limit."""
+    made = row["origin"] == other["origin"] == "synthetic" and row["task_type"] == other["task_type"]
+    if name == "near":
+        return params.synthetic_near if made else params.near
+    return params.semantic
+
+
+def _noise_on(row: dict[str, object], other: object, other_parents: object) -> bool:
+    """True when the row carries noise on purpose and the other is its parent or a sibling: they share a cluster by intent."""
+    if not any(str(t).startswith("robustness:") for t in row["tags"] or ()):  # type: ignore[attr-defined]
+        return False
+    family = set(row["parents"] or ())  # type: ignore[call-overload]
+    return other in family or bool(family & set(other_parents or ()))  # type: ignore[call-overload]
+
+
+def _neighbours(sidecar: pl.DataFrame, column: str) -> dict[str, list[tuple[str, float]]]:
+    found = sidecar.filter(pl.col(column).list.len() > 0).select("content_hash", column)
+    return {h: [(n["other"], n["similarity"]) for n in listed] for h, listed in found.iter_rows()}
+
+
+def _reference(against: pl.DataFrame | None) -> dict[str, tuple[str, frozenset[str]]]:
+    if against is None:
+        return {}
+    rows = against.sort("id", descending=True).select("content_hash", "id", "parents").iter_rows()
+    return {h: (i, frozenset(p or ())) for h, i, p in rows}
+
+
+def homogeneous_answer(frame: pl.DataFrame, params: DuplicateParams) -> pl.DataFrame:
+    """One answer given to many prompts beyond `same_answer` rows; closed label sets and short answers are exempt.
+
+    `frame` is ranked; the best-ranked rows stay. Noise on purpose shares its parent's answer and does not count.
+    """
+    judged = frame.filter(
+        (pl.col("kind") == "chat")
+        & (pl.col("length.answer_chars") >= params.same_answer_min_chars)
+        & ~pl.col("task_type").is_in(list(params.closed_types))
+        & (pl.col("verdict") != "accept").fill_null(True)
+        & ~pl.col("_noisy")
+    )
+    nth = pl.int_range(pl.len()).over("exact.answer_key")
+    over = judged.with_columns((nth + 1).alias("_nth"), pl.col("id").first().over("exact.answer_key").alias("_first")).filter(
+        pl.col("_nth") > params.same_answer
+    )
+    return over.select(
+        "id",
+        pl.lit("homogeneous_answer").alias("rule"),
+        pl.col("_nth").cast(pl.Float64).alias("value"),
+        pl.lit(float(params.same_answer)).alias("limit"),
+        pl.col("_first").alias("duplicate_of"),
+        pl.lit("the same answer to another prompt").alias("detail"),
+    )
+
+
+def verdicts(lines: list[str], where: str) -> dict[str, str]:
+    """data/review/verdicts.jsonl → id → accept or reject; the last word on an id holds. Raises ConfigError."""
+    from curation.errors import ConfigError
+
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            id_, verdict = entry["id"], entry["verdict"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f'{where}:{number}: found {error!s}; accepted: {{"id": …, "verdict": "accept" or "reject"}}.') from None
+        if verdict not in ("accept", "reject"):
+            raise ConfigError(f"{where}:{number}: verdict is {verdict!r}; accepted: accept, reject.")
+        found[id_] = verdict
+    return found
