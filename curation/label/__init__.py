@@ -1,0 +1,92 @@
+"""Two-level task type, bucket and tags for every row, each with confidence and who said it.
+
+A person's label (data/review/labels.jsonl) stands above the labeller's and does not erase it from the signals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from curation import records as rec
+from curation.errors import ConfigError
+from curation.label import task_type
+from curation.label.taxonomy import Taxonomy
+from curation.params import Params
+from curation.progress import Progress, silent
+
+LABEL_COLUMNS = {"id": pl.String, **rec.LABELS, "tags": pl.List(pl.String)}
+
+
+class LabelParams(Params):
+    """`params.yaml: label`."""
+
+    taxonomy: str = "curation/label/taxonomy.yaml"
+    min_confidence: float = Field(0.0, ge=0, le=1)  # below it the row is listed for review
+
+
+def label(
+    records: pl.DataFrame,
+    signals: Mapping[str, pl.DataFrame],
+    taxonomy: Taxonomy,
+    params: LabelParams,
+    *,
+    reviewed: Mapping[str, Mapping[str, str]] | None = None,
+    progress: Progress = silent,
+) -> pl.DataFrame:
+    """One row a record, sorted by id: LABELS and `tags` (the record's own and those of the labeller)."""
+    found = task_type.assign(records, signals, taxonomy, progress)
+    rows = []
+    columns = ["id", "prompt", "answer", "system", "kind", "tags", "tools"]
+    for row, said in zip(rec.sides(records).select(columns).iter_rows(named=True), found, strict=True):
+        labels: dict[str, Any] = {"id": row["id"], "tags": sorted(set(row["tags"] or ()))}
+        kind, kind_confidence, subtype, subtype_confidence = said
+        labels |= _said("task_type", kind, kind_confidence, "labeller")
+        labels |= _said("task_subtype", subtype, subtype_confidence, "labeller")
+        person = (reviewed or {}).get(row["id"], {})
+        if "task_type" in person:
+            labels |= _said("task_type", person["task_type"], 1.0, person["by"])
+            first = next(iter(taxonomy.types[person["task_type"]].subtypes))
+            labels |= _said("task_subtype", person.get("task_subtype", first), 1.0, person["by"])
+        bucket = person.get("bucket")
+        if bucket:
+            labels |= _said("bucket", bucket, 1.0, person["by"])
+        else:
+            text = "\n".join((row["system"], row["prompt"], row["answer"], row["tools"] or ""))
+            labels |= _said("bucket", *taxonomy.bucket(labels["task_type"], text), "taxonomy")
+        rows.append(labels)
+    return rec.frame(rows, LABEL_COLUMNS).sort("id")
+
+
+def _said(name: str, value: str, confidence: float, by: str) -> dict[str, Any]:
+    return {name: value, f"{name}_confidence": round(confidence, 4), f"{name}_by": by}
+
+
+def read_reviews(path: Path, taxonomy: Taxonomy) -> dict[str, dict[str, str]]:
+    """data/review/labels.jsonl → id → what a person said; raises ConfigError naming the line."""
+    found: dict[str, dict[str, str]] = {}
+    if not path.exists():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            entry = json.loads(line)
+            id_ = entry["id"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f'{where}: found {error!s}; accepted: {{"id": …, "task_type": …, "by": …}}.') from None
+        if "task_type" in entry and entry["task_type"] not in taxonomy.types:
+            raise ConfigError(f"{where}: task_type is {entry['task_type']!r}; accepted: {', '.join(taxonomy.types)}.")
+        subtypes = taxonomy.types[entry["task_type"]].subtypes if "task_type" in entry else {}
+        if "task_subtype" in entry and entry["task_subtype"] not in subtypes:
+            raise ConfigError(f"{where}: task_subtype is {entry['task_subtype']!r}; accepted: {', '.join(subtypes)}.")
+        if "bucket" in entry and entry["bucket"] not in taxonomy.buckets:
+            raise ConfigError(f"{where}: bucket is {entry['bucket']!r}; accepted: {', '.join(taxonomy.buckets)}.")
+        found[id_] = {"by": "reviewer", **{k: str(v) for k, v in entry.items()}}
+    return found

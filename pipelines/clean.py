@@ -1,0 +1,34 @@
+"""Records, signals, labels, verdicts → kept and dropped rows. `python -m pipelines.clean raw`"""
+
+from __future__ import annotations
+
+import sys
+
+from curation import records
+from curation.ledger import tally
+from pipelines import params, paths
+from pipelines.stage import run
+
+
+def work(name: str) -> str:
+    from curation.clean import CleanParams, clean, duplicates
+    from curation.score import SIGNALS
+
+    corpus = paths.CORPORA[name]
+    settings = params.load("clean", CleanParams)
+    rows = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
+    signals = {signal: records.read(corpus.signals / f"{signal}.parquet") for signal in SIGNALS if signal != "embedding"}
+    labels = records.read(corpus.labels)
+    against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
+    verdicts = duplicates.verdicts(paths.VERDICTS.read_text(encoding="utf-8").splitlines(), str(paths.VERDICTS))
+    kept, dropped = clean(
+        rows, signals, labels, settings, verdicts=verdicts, evaluation=paths.EVALUATION, against=against
+    )
+    records.write(kept, corpus.cleaned / "records.parquet", "id")
+    records.write(dropped, corpus.cleaned / "dropped.parquet", "id")
+    rules = ", ".join(f"{rule} {n}" for rule, n in tally(dropped).items())
+    return f"{rows.height} rows in, {kept.height} kept, {dropped.height} dropped{': ' + rules if rules else ''}"
+
+
+if __name__ == "__main__":
+    run(f"clean@{sys.argv[1]}", lambda: work(sys.argv[1]))

@@ -1,0 +1,29 @@
+"""One corpus → data/repaired/<corpus>. `python -m pipelines.repair raw`"""
+
+from __future__ import annotations
+
+import sys
+
+from curation import records
+from pipelines import params, paths
+from pipelines.stage import Bar, run
+
+
+def work(name: str) -> str:
+    from curation.repair import RepairParams, fixes, repair
+
+    corpus = paths.CORPORA[name]
+    settings = params.load("repair", RepairParams)
+    rows = records.read(corpus.came_from / "records.parquet", records.SCHEMA)
+    given = fixes.parse(paths.FIXES.read_text(encoding="utf-8").splitlines(), str(paths.FIXES))
+    given = fixes.belonging(given, rows["id"].to_list(), synthetic=name == "generated")
+    with Bar() as bar:
+        repaired, edits = repair(rows, given, settings, bar)
+    records.write(repaired, corpus.repaired / "records.parquet", "id")
+    records.write(edits, corpus.repaired / "edits.parquet", ["id", "step"])
+    rules = ", ".join(f"{rule} {n}" for rule, n in edits["rule"].value_counts().sort("rule").iter_rows())
+    return f"{edits['id'].n_unique()} of {rows.height} records edited{': ' + rules if rules else ''}"
+
+
+if __name__ == "__main__":
+    run(f"repair@{sys.argv[1]}", lambda: work(sys.argv[1]))

@@ -1,0 +1,25 @@
+"""Fine-tune on the mixture. Run by `dvc repro train`, or `python -m pipelines.train`."""
+
+from __future__ import annotations
+
+from curation import records
+from curation.render import RenderParams
+from pipelines import params, paths
+from pipelines.stage import Bar, run
+from train.params import TrainParams
+
+
+def work() -> str:
+    from train.sft import fit, summary
+
+    settings, render = params.load("train", TrainParams), params.load("render", RenderParams)
+    train = records.read(paths.MIXED / "train.parquet", records.LABELLED)
+    heldout = records.read(paths.MIXED / "heldout.parquet", records.LABELLED)
+    with Bar() as bar:
+        fitted = fit(train, heldout, settings, render, adapter=paths.ADAPTER, live=paths.TRAINING, progress=bar)
+    records.write(fitted.consumed, paths.CONSUMED)
+    return summary(fitted)
+
+
+if __name__ == "__main__":
+    run("train", work)
