@@ -20,7 +20,9 @@ def folder() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"CURATION_CACHE={path}: cannot be used ({error}); name a folder that can be written.") from None
+        raise DataError(
+            f"CURATION_CACHE={path}: cannot be used ({error}); name a folder that can be written."
+        ) from None
     return path
 
 
@@ -33,13 +35,16 @@ class Cache:
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+            )
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Those of `keys` that are stored, with their values."""
-        wanted, found = list(keys), {}
+        wanted = list(keys)
+        found: dict[str, bytes] = {}
         try:
             for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]

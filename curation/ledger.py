@@ -52,9 +52,7 @@ class Break:
         return f"{self.stage}: {self.problem}: {shown}"
 
 
-def balance(
-    stage: str, came: Mapping[str, Iterable[str]], went: Mapping[str, Iterable[str]]
-) -> Break | None:
+def balance(stage: str, came: Mapping[str, Iterable[str]], went: Mapping[str, Iterable[str]]) -> Break | None:
     """None when the ids in `came` (by name of the place) are exactly those in `went`, each once on each side."""
     arrived, left = _where(came), _where(went)
     for places, side in ((arrived, "came in"), (left, "went out")):

@@ -166,7 +166,9 @@ def _convert(gguf: Path, target: Path) -> None:
     AutoTokenizer.from_pretrained(**source).save_pretrained(part)
     # A server ignores the temperature asked for until the served file says that it samples.
     generation = part / "generation_config.json"
-    generation.write_text(json.dumps(json.loads(generation.read_text()) | {"do_sample": True}, indent=2, sort_keys=True))
+    generation.write_text(
+        json.dumps(json.loads(generation.read_text()) | {"do_sample": True}, indent=2, sort_keys=True)
+    )
     try:
         part.rename(target)
     except OSError:  # another process was first

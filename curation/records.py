@@ -86,7 +86,7 @@ def rehash(records: pl.DataFrame) -> pl.DataFrame:
 
 def message(role: str, content: str, **other: Any) -> dict[str, Any]:
     """A message with every key of MESSAGE; those not given are null."""
-    return {key: None for key in MESSAGE.to_schema()} | {"role": role, "content": content} | other
+    return dict.fromkeys(MESSAGE.to_schema()) | {"role": role, "content": content} | other
 
 
 def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any] = SCHEMA) -> pl.DataFrame:
@@ -136,7 +136,9 @@ def write(frame_: pl.DataFrame, path: Path, sort_by: str | Sequence[str] | None 
         frame_.rechunk().write_parquet(part, compression="zstd", row_group_size=65536, statistics=True)
         part.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot write ({error}); free some space or pick another folder, then run again.") from None
+        raise DataError(
+            f"{path}: cannot write ({error}); free some space or pick another folder, then run again."
+        ) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -149,7 +151,9 @@ def read(path: Path, schema: Mapping[str, Any] | None = None, columns: Sequence[
         data = pl.read_parquet(path, columns=list(columns) if columns else None)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a readable parquet file ({reason}); delete it and run `dvc repro` again.") from None
+        raise DataError(
+            f"{path}: not a readable parquet file ({reason}); delete it and run `dvc repro` again."
+        ) from None
     missing = [name for name in schema or () if name not in data.columns]
     if missing:
         raise DataError(f"{path}: lacks the columns {', '.join(missing)}; delete it and run `dvc repro` again.")

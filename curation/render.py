@@ -126,7 +126,9 @@ class Renderer:
             )
         except Exception as error:
             if type(error).__module__.startswith("jinja2"):
-                raise DataError(f"template: cannot render a conversation ({error}); use render.template: chatml.") from None
+                raise DataError(
+                    f"template: cannot render a conversation ({error}); use render.template: chatml."
+                ) from None
             raise
 
     def _turn(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,9 +150,13 @@ def template_text(template: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """The jinja text that `template` names; raises ConfigError when there is none."""
     if template == "model":
         if not tokenizer.chat_template:
-            raise ConfigError("render.template: model: this tokenizer carries no template; use chatml or a .jinja file.")
+            raise ConfigError(
+                "render.template: model: this tokenizer carries no template; use chatml or a .jinja file."
+            )
         return str(tokenizer.chat_template)
     path = TEMPLATES / "chatml.jinja" if template == "chatml" else Path(template)
     if not path.is_file():
-        raise ConfigError(f"render.template: found {template!r}; accepted: chatml, model, or the path of a .jinja file.")
+        raise ConfigError(
+            f"render.template: found {template!r}; accepted: chatml, model, or the path of a .jinja file."
+        )
     return path.read_text(encoding="utf-8").strip()

@@ -17,7 +17,9 @@ def work(name: str) -> str:
     corpus = paths.CORPORA[name]
     settings = params.load("clean", CleanParams)
     rows = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
-    signals = {signal: records.read(corpus.signals / f"{signal}.parquet") for signal in SIGNALS if signal != "embedding"}
+    signals = {
+        signal: records.read(corpus.signals / f"{signal}.parquet") for signal in SIGNALS if signal != "embedding"
+    }
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
     verdicts = duplicates.verdicts(paths.VERDICTS.read_text(encoding="utf-8").splitlines(), str(paths.VERDICTS))

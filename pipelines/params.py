@@ -21,7 +21,9 @@ def _text(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; run from the project's root, or restore it with `git checkout {path}`.") from None
+        raise ConfigError(
+            f"{path}: no such file; run from the project's root, or restore it with `git checkout {path}`."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -54,7 +56,20 @@ def models() -> dict[str, type[Params]]:
 def load(section: str, model: type[P], path: Path = PARAMS) -> P:
     """One section as its model. A section of another name anywhere in the file is an error too."""
     text = _text(path)
-    accepted = ("render", "ingest", "repair", "score", "label", "clean", "synthesize", "mix", "train", "evaluate", "gate", "report")
+    accepted = (
+        "render",
+        "ingest",
+        "repair",
+        "score",
+        "label",
+        "clean",
+        "synthesize",
+        "mix",
+        "train",
+        "evaluate",
+        "gate",
+        "report",
+    )
     for name in text:
         if name not in accepted:
             close = difflib.get_close_matches(str(name), accepted, n=1)

@@ -50,7 +50,13 @@ def errors_in_one_line(name: str) -> Iterator[None]:
         )
         if not full:
             raise
-        sys.exit(_say(name, "no space left on the disk; free some (outputs: data/, models/; cache: CURATION_CACHE), then run again.", 1))
+        sys.exit(
+            _say(
+                name,
+                "no space left on the disk; free some (outputs: data/, models/; cache: CURATION_CACHE), then run again.",
+                1,
+            )
+        )
 
 
 def _say(name: str, text: str, code: int) -> int:
@@ -96,7 +102,14 @@ class Bar:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._console = Console(stderr=True)
         self._progress = Progress(

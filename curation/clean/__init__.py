@@ -105,7 +105,9 @@ def clean(
     left = frame.join(found.select("id").unique(), on="id", how="anti")
     copies = duplicates.decide(left, signals, params.duplicates, against)
     last = copies.with_columns(
-        pl.col("rule").replace_strict({r: len(RULES) + i for i, r in enumerate(LAST_RULES)}, return_dtype=pl.Int32).alias("order")
+        pl.col("rule")
+        .replace_strict({r: len(RULES) + i for i, r in enumerate(LAST_RULES)}, return_dtype=pl.Int32)
+        .alias("order")
     ).select(found.columns)
     found = pl.concat([found, last]).sort("id", "order")
     dropped = (

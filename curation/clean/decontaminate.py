@@ -84,7 +84,11 @@ def _texts(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(turn, str):
             yield "prompt", turn
     for turn in value.get("messages") or ():
-        if isinstance(turn, dict) and isinstance(turn.get("content"), str) and turn.get("role") in ("user", "assistant"):
+        if (
+            isinstance(turn, dict)
+            and isinstance(turn.get("content"), str)
+            and turn.get("role") in ("user", "assistant")
+        ):
             yield "prompt" if turn["role"] == "user" else "answer", turn["content"]
 
 

@@ -33,7 +33,11 @@ def ranked(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         (pl.col("verdict") != "accept").fill_null(True).alias("_unreviewed"),
         pl.col("origin").replace_strict(_ORIGIN, default=9, return_dtype=pl.Int64).alias("_origin"),
-        pl.col("tags").list.eval(pl.element().str.starts_with("robustness:")).list.any().fill_null(False).alias("_noisy"),
+        pl.col("tags")
+        .list.eval(pl.element().str.starts_with("robustness:"))
+        .list.any()
+        .fill_null(False)
+        .alias("_noisy"),
     ).sort("_unreviewed", "_origin", "_noisy", "content_hash", "id")
 
 
@@ -41,7 +45,9 @@ def decide(
     frame: pl.DataFrame, signals: Mapping[str, pl.DataFrame], params: DuplicateParams, against: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Rows to drop: `id`, `rule`, `value`, `limit`, `duplicate_of`, `detail`."""
-    frame = ranked(frame).join(signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left")
+    frame = ranked(frame).join(
+        signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left"
+    )
     pairs = {name: _neighbours(signals[name], "neighbours") for name in ("near", "semantic")}
     outside = {name: _neighbours(signals[name], "against") for name in ("near", "semantic")}
     reference = _reference(against)
@@ -51,10 +57,9 @@ def decide(
     dropped: list[tuple[str, str, float, float, str, str]] = []
     columns = ["id", "content_hash", "key", "origin", "task_type", "tags", "parents", "verdict"]
     for row in frame.select(columns).iter_rows(named=True):
-        if row["verdict"] == "accept":
-            verdict = None
-        else:
-            verdict = _copy_of(row, kept_by_key, kept_by_hash, rows, pairs, outside, reference, params)
+        accepted = row["verdict"] == "accept"
+        seen = (kept_by_key, kept_by_hash, rows)
+        verdict = None if accepted else _copy_of(row, *seen, pairs, outside, reference, params)
         if verdict:
             dropped.append((row["id"], *verdict))
             continue
@@ -146,9 +151,9 @@ def homogeneous_answer(frame: pl.DataFrame, params: DuplicateParams) -> pl.DataF
         & ~pl.col("_noisy")
     )
     nth = pl.int_range(pl.len()).over("exact.answer_key")
-    over = judged.with_columns((nth + 1).alias("_nth"), pl.col("id").first().over("exact.answer_key").alias("_first")).filter(
-        pl.col("_nth") > params.same_answer
-    )
+    over = judged.with_columns(
+        (nth + 1).alias("_nth"), pl.col("id").first().over("exact.answer_key").alias("_first")
+    ).filter(pl.col("_nth") > params.same_answer)
     return over.select(
         "id",
         pl.lit("homogeneous_answer").alias("rule"),
@@ -171,7 +176,9 @@ def verdicts(lines: list[str], where: str) -> dict[str, str]:
             entry = json.loads(line)
             id_, verdict = entry["id"], entry["verdict"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f'{where}:{number}: found {error!s}; accepted: {{"id": …, "verdict": "accept" or "reject"}}.') from None
+            raise ConfigError(
+                f'{where}:{number}: found {error!s}; accepted: {{"id": …, "verdict": "accept" or "reject"}}.'
+            ) from None
         if verdict not in ("accept", "reject"):
             raise ConfigError(f"{where}:{number}: verdict is {verdict!r}; accepted: accept, reject.")
         found[id_] = verdict

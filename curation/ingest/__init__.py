@@ -147,7 +147,9 @@ def _check_turns(turns: list[dict[str, Any]]) -> None:
     if roles.count("system") > 1:
         raise BadRecord("two_system_turns", f"{roles.count('system')} system turns; one, at the start, is accepted")
     if "system" in roles[1:]:
-        raise BadRecord("system_not_first", f"the system turn is number {roles.index('system') + 1}; the first is accepted")
+        raise BadRecord(
+            "system_not_first", f"the system turn is number {roles.index('system') + 1}; the first is accepted"
+        )
     if "user" not in roles:
         raise BadRecord("missing_prompt", "no user turn")
     if "assistant" not in roles:
@@ -174,7 +176,11 @@ def _files(params: IngestParams) -> Iterator[tuple[str, SourceParams, Iterator[R
         name = source.name or (_stem(path) if stems[_stem(path)] == 1 else f"{path.parent.name}.{_stem(path)}")
         yield name, source, read_file(path, path.as_posix(), source.format, source.unit)
     for place, source in sets:
-        yield source.name or place.removeprefix("hf:").strip("/").replace("/", "."), source, _dataset(place, source.split)
+        yield (
+            source.name or place.removeprefix("hf:").strip("/").replace("/", "."),
+            source,
+            _dataset(place, source.split),
+        )
 
 
 def _stem(path: Path) -> str:
@@ -210,7 +216,8 @@ def _dataset(place: str, split: str) -> Iterator[RawRecord]:
     except (OSError, ValueError, KeyError, ConnectionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"ingest.sources: {place}: cannot be loaded ({reason}); accepted: a hub name that can be reached, or a saved folder, with its split."
+            f"ingest.sources: {place}: cannot be loaded ({reason}); "
+            "accepted: a hub name that can be reached, or a saved folder, with its split."
         ) from None
     for number, row in enumerate(data, 1):
         yield RawRecord(place, number, orjson.dumps(row, default=str).decode(), row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -26,7 +27,9 @@ def text_of(value: Any, key: str) -> str:
             found = part.get("text", part.get("value")) if isinstance(part, dict) else part
             kind = part.get("type", "text") if isinstance(part, dict) else "text"
             if not isinstance(found, str) or kind not in ("text", "input_text", "output_text"):
-                raise BadRecord("unsupported_content", f"`{key}` holds a part of type {kind!r}; text parts are accepted")
+                raise BadRecord(
+                    "unsupported_content", f"`{key}` holds a part of type {kind!r}; text parts are accepted"
+                )
             parts.append(found)
         return "".join(parts)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -60,7 +63,7 @@ def slice_of(raw: str, key: str) -> str | None:
     return bytes(members[key]).decode() if key in members else None
 
 
-def call_text(calls: list[tuple[str | None, str, str]]) -> str:
+def call_text(calls: Sequence[tuple[str | None, str, str]]) -> str:
     """`tool_calls` JSON text of (id, name, arguments as JSON text) triples; the arguments stay a string, byte for byte."""
     listed = [
         {"id": i or f"call_{n}", "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -82,7 +82,9 @@ def _calls(calls: Any, raw_turns: str, number: int) -> str:
         except ValueError:
             raise BadRecord("broken_tool_call", f"message {number}: tool_calls is text that is not JSON") from None
     if not isinstance(calls, list):
-        raise BadRecord("broken_tool_call", f"message {number}: tool_calls is {type(calls).__name__}; a list is accepted")
+        raise BadRecord(
+            "broken_tool_call", f"message {number}: tool_calls is {type(calls).__name__}; a list is accepted"
+        )
     found = []
     for index, call in enumerate(calls):
         function = call.get("function", call) if isinstance(call, dict) else None

@@ -41,7 +41,9 @@ def read_file(path: Path, name: str, format_: str = "auto", unit: str = "file") 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror}); restore the file or take it out of ingest.sources.") from None
+        raise DataError(
+            f"{name}: cannot be read ({error.strerror}); restore the file or take it out of ingest.sources."
+        ) from None
     data = _unpacked(data, name)
     if format_ == "parquet" or (format_ == "auto" and data[:4] == b"PAR1"):
         yield from _parquet(data, name)
@@ -174,7 +176,9 @@ def _json(text: str, name: str) -> Iterator[RawRecord]:
             value, end = decoder.raw_decode(text, position)
             yield RawRecord(name, line, text[position:end], value)
         except (json.JSONDecodeError, RecursionError) as error:
-            detail = f"{error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+            detail = (
+                f"{error.msg} at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+            )
             failed = error.pos if isinstance(error, json.JSONDecodeError) else position
             end = _resume(text, position, failed, decoder)
             yield RawRecord(name, line, text[position:end].rstrip(", \t\r\n"), reason="broken_json", detail=detail)
@@ -241,6 +245,8 @@ def _parquet(data: bytes, name: str) -> Iterator[RawRecord]:
     try:
         table = pl.read_parquet(io.BytesIO(data))
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{name}: not a readable parquet file ({str(error).splitlines()[0]}); fetch it again.") from None
+        raise DataError(
+            f"{name}: not a readable parquet file ({str(error).splitlines()[0]}); fetch it again."
+        ) from None
     for number, row in enumerate(table.iter_rows(named=True), 1):
         yield RawRecord(name, number, orjson.dumps(row, default=str).decode(), row)

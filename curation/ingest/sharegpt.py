@@ -28,7 +28,7 @@ def matches(value: dict[str, Any]) -> bool:
 
 def convert(value: dict[str, Any], raw: str) -> dict[str, Any]:
     """`messages` and `tools` of the record; raises BadRecord."""
-    turns = value.get("conversations", value.get("conversation"))
+    turns: Any = value.get("conversations", value.get("conversation"))
     if isinstance(turns, str):
         try:
             turns = json.loads(turns)
@@ -57,7 +57,11 @@ def _calls(content: str, number: int) -> str:
     except ValueError as error:
         raise BadRecord("broken_tool_call", f"turn {number}: the call is not JSON ({error})") from None
     listed = parsed if isinstance(parsed, list) else [parsed]
-    pieces = [bytes(p).decode() for p in msgspec.json.decode(content, type=list[msgspec.Raw])] if isinstance(parsed, list) else [content]
+    pieces = (
+        [bytes(p).decode() for p in msgspec.json.decode(content, type=list[msgspec.Raw])]
+        if isinstance(parsed, list)
+        else [content]
+    )
     calls = []
     for call, piece in zip(listed, pieces, strict=True):
         if not isinstance(call, dict) or not isinstance(call.get("name"), str):

@@ -71,7 +71,9 @@ def mix(
     reasons = _barred(every, set(synthesized["id"]), params, render, verdicts or {})
     sides = split.split(every, near, params.heldout)
     free = every.with_columns(
-        pl.col("id").replace_strict(reasons, default=None, return_dtype=pl.String).alias("reason") if reasons else pl.lit(None, pl.String).alias("reason")
+        pl.col("id").replace_strict(reasons, default=None, return_dtype=pl.String).alias("reason")
+        if reasons
+        else pl.lit(None, pl.String).alias("reason")
     ).join(sides, on="id", how="left")
     heldout = free.filter((pl.col("side") == "heldout") & (pl.col("reason") != "over_max_length").fill_null(True))
     free = free.join(heldout.select("id"), on="id", how="anti").with_columns(
@@ -106,7 +108,8 @@ def _sized(rows: pl.DataFrame, renderer: Renderer, render: RenderParams, progres
         if number % 500 == 0 or number == rows.height:
             progress("mix: tokens", number, rows.height)
     return rows.with_columns(
-        pl.Series("tokens", [s[0] for s in sizes], dtype=pl.Int64), pl.Series("loss_tokens", [s[1] for s in sizes], dtype=pl.Int64)
+        pl.Series("tokens", [s[0] for s in sizes], dtype=pl.Int64),
+        pl.Series("loss_tokens", [s[1] for s in sizes], dtype=pl.Int64),
     )
 
 
@@ -122,8 +125,11 @@ def _barred(
             barred[id_] = "no_loss_tokens"
         elif id_ in made and params.synthesized == "none":
             barred[id_] = "synthesized_none"
-        elif id_ in made and params.synthesized == "reviewed":
-            # Noise leaves the answer byte for byte that of a person; what a model wrote waits for a person.
-            if not (recipe or "").startswith("noise/") and verdicts.get(id_) != "accept":
-                barred[id_] = "not_reviewed"
+        # Noise leaves the answer byte for byte that of a person; what a model wrote waits for a person.
+        elif id_ in made and params.synthesized == "reviewed" and not _vouched(id_, recipe, verdicts):
+            barred[id_] = "not_reviewed"
     return barred
+
+
+def _vouched(id_: str, recipe: str | None, verdicts: Mapping[str, str]) -> bool:
+    return (recipe or "").startswith("noise/") or verdicts.get(id_) == "accept"

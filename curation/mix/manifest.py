@@ -20,12 +20,20 @@ KEYS = ("bucket", "task_type", "task_subtype", "source", "origin", "language", "
 
 def amounts(rows: pl.DataFrame, key: str) -> dict[str, dict[str, int]]:
     """Rows, tokens and loss tokens for each value of `key`."""
-    found = rows.group_by(key).agg(pl.len().alias("rows"), pl.col("tokens").sum(), pl.col("loss_tokens").sum()).sort(key)
+    found = (
+        rows.group_by(key).agg(pl.len().alias("rows"), pl.col("tokens").sum(), pl.col("loss_tokens").sum()).sort(key)
+    )
     return {str(k): {"rows": n, "tokens": t, "loss_tokens": s} for k, n, t, s in found.iter_rows()}
 
 
 def total(rows: pl.DataFrame) -> dict[str, int]:
     return {"rows": rows.height, "tokens": int(rows["tokens"].sum()), "loss_tokens": int(rows["loss_tokens"].sum())}
+
+
+def plan_hash(train: pl.DataFrame) -> str:
+    """32 hexadecimal digits of who is trained on, in which order: ids, repeats and phases by position."""
+    plan = [list(row) for row in train.sort("position").select("id", "repeat", "phase").iter_rows()]
+    return xxhash.xxh3_128_hexdigest(orjson.dumps(plan))
 
 
 def facts(
@@ -49,14 +57,19 @@ def facts(
             "achieved": achieved,
             "achieved_share": {u: round(achieved[u] / whole[u], 6) if whole[u] else 0.0 for u in UNITS},
         }
-    plan = [[i, r, p] for i, r, p in train.sort("position").select("id", "repeat", "phase").iter_rows()]
     template = xxhash.xxh3_64_hexdigest(renderer.template.encode())
     return {
-        "plan_hash": xxhash.xxh3_128_hexdigest(orjson.dumps(plan)),
+        "plan_hash": plan_hash(train),
         "unit": params.unit,
         "tolerance": params.tolerance,
         "seed": params.seed,
-        "render": {"model": render.model, "template": render.template, "template_hash": template, "max_length": render.max_length, "turns": render.turns},
+        "render": {
+            "model": render.model,
+            "template": render.template,
+            "template_hash": template,
+            "max_length": render.max_length,
+            "turns": render.turns,
+        },
         "mixture": mixture,
         "train": total(train) | {f"by_{k}": amounts(train, k) for k in KEYS},
         "heldout": total(heldout) | {"by_bucket": amounts(heldout, "bucket"), "by_task_type": amounts(heldout, "task_type")},

@@ -49,7 +49,9 @@ def unit_hash(seed: int, text: str) -> float:
 
 def links(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> Iterable[tuple[str, str]]:
     """Pairs of keys that must stay together: content hashes of near pairs, ids of parents, groups."""
-    for id_, content_hash, group, source, parents in rows.select("id", "content_hash", "group", "source", "parents").iter_rows():
+    for id_, content_hash, group, source, parents in rows.select(
+        "id", "content_hash", "group", "source", "parents"
+    ).iter_rows():
         yield f"id:{id_}", f"hash:{content_hash}"
         if group:
             yield f"id:{id_}", f"group:{source}:{group}"

@@ -60,7 +60,9 @@ def compute(
     sidecar: pl.DataFrame = module.compute(records, getattr(params, name), against=against, progress=progress)
     sidecar = sidecar.sort("content_hash")
     if sidecar["content_hash"].to_list() != sorted(set(records["content_hash"].to_list())):
-        raise DataError(f"signal {name}: not one row for each content hash; this is a fault of curation/score/{name}.py.")
+        raise DataError(
+            f"signal {name}: not one row for each content hash; this is a fault of curation/score/{name}.py."
+        )
     return sidecar
 
 

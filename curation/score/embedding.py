@@ -43,7 +43,15 @@ def compute(
     rows = sides(distinct(records)).select("content_hash", "prompt", "answer")
     blind = params.model in LATIN_ONLY_ENCODERS
     covered = [not (blind and _han_share(p + a) > 0.1) for _, p, a in rows.iter_rows()]
-    texts = sorted({t[: params.max_chars] for (_, p, a), ok in zip(rows.iter_rows(), covered, strict=True) if ok for t in (p, a) if t})
+    texts = sorted(
+        {
+            t[: params.max_chars]
+            for (_, p, a), ok in zip(rows.iter_rows(), covered, strict=True)
+            if ok
+            for t in (p, a)
+            if t
+        }
+    )
     version = f"{identity(params.model)}|{params.max_chars}"
     keys = [xxhash.xxh3_128_hexdigest(f"{version}|{t}".encode()) for t in texts]
     encoder = None

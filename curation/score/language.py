@@ -15,7 +15,9 @@ HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿\U00020000-\U0003134f]")
 _KANA = re.compile(r"[ぁ-ゟ゠-ヿ]")
 _HANGUL = re.compile(r"[가-힣]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-_NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|<tool_call>.*?</tool_call>|\$[^$\n]{1,200}\$", re.DOTALL)
+_NOT_PROSE = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|<tool_call>.*?</tool_call>|\$[^$\n]{1,200}\$", re.DOTALL
+)
 
 
 class LanguageParams(Params):

@@ -1,0 +1,216 @@
+"""`curation audit`: every row accounted for, recounted from the files and not from what a stage said of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curation import ledger, records
+from curation.ledger import Break
+from pipelines import params, paths
+from pipelines.paths import Corpus
+
+
+@dataclass(frozen=True)
+class Check:
+    """One stage's balance: the sum in words, and the break if it does not hold."""
+
+    stage: str
+    said: str
+    broken: Break | None
+
+
+def checks() -> Iterator[Check]:
+    """The balance of each stage that has run, in the order of the flow; a stage whose files are absent is a break."""
+    for stage, check in _CHECKS.items():
+        said, broken = check()
+        yield Check(stage, said, broken)
+
+
+def first_break() -> Break | None:
+    """The first break of the flow, or None."""
+    return next((c.broken for c in checks() if c.broken), None)
+
+
+def as_json(found: list[Check]) -> str:
+    """For machines: `{"passed": …, "stages": [{"stage", "balance", "problem", "ids"}]}`."""
+    stages = []
+    for c in found:
+        problem, ids = (c.broken.problem, list(c.broken.ids)) if c.broken else (None, [])
+        stages.append({"stage": c.stage, "balance": c.said, "problem": problem, "ids": ids})
+    return json.dumps({"passed": not any(c.broken for c in found), "stages": stages}, ensure_ascii=False, indent=2)
+
+
+def _ids(path: Any) -> list[str]:
+    return records.read(path, columns=["id"])["id"].to_list()
+
+
+def _ingest() -> tuple[str, Break | None]:
+    """The sources are read again: what stands in them is the only count that no file of ours could falsify."""
+    from curation.ingest import IngestParams, ingest
+
+    good, bad = ingest(params.load("ingest", IngestParams))
+    kept, quarantined = _ids(paths.RAW / "records.parquet"), _ids(paths.RAW / "quarantine.parquet")
+    said = f"{good.height + bad.height} in the sources = {len(kept)} records + {len(quarantined)} quarantined"
+    broken = ledger.balance(
+        "ingest",
+        {"data/sources": [*good["id"], *bad["id"]]},
+        {"data/raw/records.parquet": kept, "data/raw/quarantine.parquet": quarantined},
+    )
+    return said, broken or _same_content("ingest", good, paths.RAW / "records.parquet")
+
+
+def _same_content(stage: str, before: pl.DataFrame, after: Any) -> Break | None:
+    now = dict(records.read(after, columns=["id", "content_hash"]).iter_rows())
+    then = before.select("id", "content_hash").iter_rows()
+    changed = [i for i, h in then if i in now and now[i] != h]
+    return Break(stage, f"content changed without a word in {after}", tuple(sorted(changed))) if changed else None
+
+
+def _repair(corpus: Corpus) -> tuple[str, Break | None]:
+    stage = f"repair@{corpus.name}"
+    before = records.read(corpus.came_from / "records.parquet", records.SCHEMA)
+    after = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
+    edits = records.read(corpus.repaired / "edits.parquet", ledger.EDITS)
+    said = f"{before.height} in = {after.height} out, {edits['id'].n_unique()} of them edited"
+    broken = ledger.balance(
+        stage,
+        {f"{corpus.came_from}/records.parquet": before["id"]},
+        {f"{corpus.repaired}/records.parquet": after["id"]},
+    )
+    hashes = [dict(f.select("id", "content_hash").iter_rows()) for f in (before, records.rehash(after))]
+    return said, broken or ledger.chain(stage, hashes[0], hashes[1], edits)
+
+
+def _score(corpus: Corpus) -> tuple[str, Break | None]:
+    from curation.score import SIGNALS
+
+    rows = records.read(corpus.repaired / "records.parquet", columns=["id", "content_hash"])
+    by_hash: dict[str, str] = {}
+    for i, h in rows.sort("id", descending=True).iter_rows():
+        by_hash[h] = i
+    for signal in SIGNALS:
+        path = corpus.signals / f"{signal}.parquet"
+        measured = records.read(path, columns=["content_hash"])["content_hash"].to_list()
+        broken = ledger.balance(
+            f"score@{corpus.name}",
+            {f"{corpus.repaired}/records.parquet": by_hash.values()},
+            {str(path): [by_hash.get(h, f"content hash {h}") for h in measured]},
+        )
+        if broken:
+            return f"{len(by_hash)} distinct rows", broken
+    return f"{len(by_hash)} distinct rows × {len(SIGNALS)} signals, each with a value or a reason", None
+
+
+def _label(corpus: Corpus) -> tuple[str, Break | None]:
+    rows, labels = _ids(corpus.repaired / "records.parquet"), _ids(corpus.labels)
+    broken = ledger.balance(
+        f"label@{corpus.name}", {f"{corpus.repaired}/records.parquet": rows}, {str(corpus.labels): labels}
+    )
+    return f"{len(rows)} in = {len(labels)} labelled", broken
+
+
+def _clean(corpus: Corpus) -> tuple[str, Break | None]:
+    before = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
+    kept, dropped = _ids(corpus.cleaned / "records.parquet"), _ids(corpus.cleaned / "dropped.parquet")
+    broken = ledger.balance(
+        f"clean@{corpus.name}",
+        {f"{corpus.repaired}/records.parquet": before["id"]},
+        {f"{corpus.cleaned}/records.parquet": kept, f"{corpus.cleaned}/dropped.parquet": dropped},
+    )
+    said = f"{before.height} in = {len(kept)} kept + {len(dropped)} dropped"
+    return said, broken or _same_content(f"clean@{corpus.name}", before, corpus.cleaned / "records.parquet")
+
+
+def _synthesize() -> tuple[str, Break | None]:
+    from curation.synthesize import SynthesizeParams, plan
+
+    cleaned = records.read(paths.CLEANED / "records.parquet", records.LABELLED)
+    planned = plan(cleaned, params.load("synthesize", SynthesizeParams))
+    attempts = records.read(paths.GENERATED / "attempts.parquet")
+    made = _ids(paths.GENERATED / "records.parquet")
+    broken = ledger.balance(
+        "synthesize",
+        {"the plan over data/cleaned": planned["attempt"]},
+        {"data/generated/attempts.parquet": attempts["attempt"]},
+    )
+    kept = attempts.filter(pl.col("fate") == "kept")["id"]
+    broken = broken or ledger.balance(
+        "synthesize", {"data/generated/attempts.parquet": kept}, {"data/generated/records.parquet": made}
+    )
+    return f"{attempts.height} attempts = {len(made)} records + {attempts.height - len(made)} rejected", broken
+
+
+def _mix() -> tuple[str, Break | None]:
+    from curation.mix import HELDOUT, TRAIN, UNUSED
+
+    came = {f"{c.cleaned}/records.parquet": _ids(c.cleaned / "records.parquet") for c in paths.CORPORA.values()}
+    train = records.read(paths.MIXED / "train.parquet", TRAIN)
+    heldout = records.read(paths.MIXED / "heldout.parquet", HELDOUT)
+    unused = records.read(paths.MIXED / "unused.parquet", UNUSED)
+    once = train.filter(pl.col("repeat") == 0)["id"]
+    went = {
+        "data/mixed/train.parquet": once,
+        "data/mixed/heldout.parquet": heldout["id"],
+        "data/mixed/unused.parquet": unused["id"],
+    }
+    said = f"{sum(len(v) for v in came.values())} in = {len(once)} train + {heldout.height} held out + {unused.height} unused"
+    return said, ledger.balance("mix", came, went) or _manifest(train, heldout, unused)
+
+
+def _manifest(train: pl.DataFrame, heldout: pl.DataFrame, unused: pl.DataFrame) -> Break | None:
+    """The manifest against the rows themselves."""
+    from curation.mix import manifest
+
+    path = paths.MIXED / "manifest.json"
+    if not path.exists():
+        return Break("mix", f"{path} is missing", ())
+    said = json.loads(path.read_bytes())
+    if train["position"].to_list() != list(range(train.height)):
+        return Break("mix", "positions in data/mixed/train.parquet have gaps", tuple(train["id"].head(1)))
+    for name, rows in (("train", train), ("heldout", heldout), ("unused", unused)):
+        counted = manifest.total(rows)
+        for unit, number in counted.items():
+            if said[name][unit] != number:
+                return Break("mix", f"{path} says {said[name][unit]} {unit} {name}; the files hold {number}", ())
+    if said["plan_hash"] != manifest.plan_hash(train):
+        return Break("mix", f"{path}: the plan's hash is not that of data/mixed/train.parquet", ())
+    return None
+
+
+def _train() -> tuple[str, Break | None]:
+    from curation.mix import TRAIN
+    from curation.render import RenderParams
+    from train.params import TrainParams
+    from train.plan import CONSUMED, consumed_matches, plan
+
+    train = records.read(paths.MIXED / "train.parquet", TRAIN)
+    consumed = records.read(paths.CONSUMED, CONSUMED)
+    render = params.load("render", RenderParams)
+    found = consumed_matches(train, consumed, plan(train, params.load("train", TrainParams), render.max_length))
+    said = (
+        f"{found.steps} of {found.planned_steps} steps read {found.rows} rows, {found.tokens} tokens, "
+        f"{found.label_tokens} of them with loss; {found.unread} rows of the mixture were not reached"
+    )
+    return said, Break("train", found.problem, ()) if found.problem else None
+
+
+_raw, _generated = paths.CORPORA["raw"], paths.CORPORA["generated"]
+_CHECKS: dict[str, Callable[[], tuple[str, Break | None]]] = {
+    "ingest": _ingest,
+    "repair@raw": lambda: _repair(_raw),
+    "score@raw": lambda: _score(_raw),
+    "label@raw": lambda: _label(_raw),
+    "clean@raw": lambda: _clean(_raw),
+    "synthesize": _synthesize,
+    "repair@generated": lambda: _repair(_generated),
+    "score@generated": lambda: _score(_generated),
+    "label@generated": lambda: _label(_generated),
+    "clean@generated": lambda: _clean(_generated),
+    "mix": _mix,
+    "train": _train,
+}

@@ -1,0 +1,137 @@
+"""The `curation` command: reports, audits and single rows of the project in the current folder.
+
+Heavy imports stand inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+
+def main() -> None:
+    """Parse the command line and run one command; errors come as one line, without a traceback."""
+    parser = argparse.ArgumentParser(
+        prog="curation",
+        description="Temper: data-centric curation for SFT. Every row accounted for, every ratio verified.",
+        epilog="The stages themselves run by `dvc repro` (or `make repro`); experiments by `dvc exp run -S mix.ratios.domain=0.5`.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, work: Callable[[argparse.Namespace], int], about: str, example: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about, epilog=f"example: {example}")
+        command.set_defaults(work=work, name=name)
+        return command
+
+    add("check", _check, "parse every section of params.yaml and list all faults at once", "curation check")
+    add("report", _report, "print the run's summary: funnel, drops by rule, mixture, scores", "curation report")
+    audit = add(
+        "audit", _audit, "recount every row from the files; name the first break and exit 1", "curation audit --json"
+    )
+    audit.add_argument("--json", action="store_true", help="print the balance of each stage as JSON")
+    show = add(
+        "show", _show, "one record's whole life, from source line to loss token", "curation show general_en-0f3c…"
+    )
+    show.add_argument("id", help="the record's id; a unique beginning is enough")
+    add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
+    accept = add(
+        "accept",
+        _accept,
+        "make this run's scores the ones that later runs are compared with",
+        "curation accept --by mei",
+    )
+    accept.add_argument("--by", required=True, help="who accepts it")
+    arguments = parser.parse_args()
+
+    from pipelines.stage import errors_in_one_line
+
+    with errors_in_one_line(f"curation {arguments.name}"):
+        sys.exit(arguments.work(arguments))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from pipelines import params
+
+    sections = params.check()
+    print(f"params.yaml: {len(sections)} sections, no fault.")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from pipelines.report import print_summary
+
+    print_summary()
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from pipelines import audit
+
+    found = []
+    for check in audit.checks():
+        found.append(check)
+        if not arguments.json:
+            print(f"{'broken' if check.broken else 'ok':7} {check.stage:17} {check.said}", flush=True)
+        if check.broken:
+            break
+    broken = found[-1].broken
+    if arguments.json:
+        print(audit.as_json(found))
+    elif broken:
+        print(f"\ncuration audit: {broken.sentence()}", file=sys.stderr)
+    else:
+        print("\nEvery row is accounted for, from source to loss token.")
+    return 1 if broken else 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from pipelines.life import show
+
+    show(arguments.id)
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    import json
+
+    from curation.errors import DataError
+    from pipelines import paths
+
+    path = paths.REPORTS / "gate.json"
+    if not path.exists():
+        raise DataError(f"{path}: no such file; run `dvc repro gate` first.")
+    verdict = json.loads(path.read_text(encoding="utf-8"))
+    print("passed" if verdict["passed"] else "not passed")
+    for reason in verdict["reasons"]:
+        print(f"- {reason}")
+    return 0 if verdict["passed"] else 1
+
+
+def _accept(arguments: argparse.Namespace) -> int:
+    import json
+
+    from curation.errors import DataError
+    from pipelines import paths
+
+    scores = paths.REPORTS / "scores.json"
+    if not scores.exists():
+        raise DataError(f"{scores}: no such file; run `dvc repro evaluate` first.")
+    manifest = json.loads((paths.MIXED / "manifest.json").read_text(encoding="utf-8"))
+    accepted = {
+        "by": arguments.by,
+        "plan_hash": manifest["plan_hash"],
+        "scores": json.loads(scores.read_text(encoding="utf-8")),
+    }
+    by_task = paths.REPORTS / "scores_by_task.json"
+    if by_task.exists():
+        accepted["scores_by_task"] = json.loads(by_task.read_text(encoding="utf-8"))
+    paths.ACCEPTED.write_text(
+        json.dumps(accepted, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    print(f"{paths.ACCEPTED}: these scores are what later runs are compared with; commit the file.")
+    return 0
+
+
+if __name__ == "__main__":
+    main()
