@@ -121,7 +121,7 @@ class Renderer:
             {"tools": json.loads(tools) if tools else None} if self._own else {"tools_text": tools or ""}
         )
         try:
-            return self.tokenizer.apply_chat_template(
+            rendered = self.tokenizer.apply_chat_template(
                 turns, chat_template=self.template, tokenize=False, add_generation_prompt=generate, **given
             )
         except Exception as error:
@@ -130,6 +130,7 @@ class Renderer:
                     f"template: cannot render a conversation ({error}); use render.template: chatml."
                 ) from None
             raise
+        return str(rendered)
 
     def _turn(self, message: Mapping[str, Any]) -> dict[str, Any]:
         turn = {"role": message["role"], "content": message["content"] or ""}

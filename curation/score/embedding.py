@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -75,7 +76,7 @@ def compute(
         p, a = (vector.get(t[: params.max_chars]) if ok else None for t in (prompt, answer))
         reason = "script_not_covered" if not ok else "empty" if p is None and a is None else None
         found.append((content_hash, p, a, reason))
-    schema = {
+    schema: dict[str, Any] = {
         "content_hash": pl.String,
         "prompt": pl.List(pl.Float32),
         "answer": pl.List(pl.Float32),
