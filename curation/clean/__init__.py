@@ -13,13 +13,15 @@ from pathlib import Path
 import polars as pl
 
 from curation import records as rec
-from curation.clean import answers, decontaminate, duplicates, form, grounds, outliers
+from curation.clean import answers, calls, claims, decontaminate, duplicates, form, grounds, outliers
 from curation.clean.answers import AnswerParams
+from curation.clean.claims import ClaimParams
 from curation.clean.decontaminate import DecontaminateParams
 from curation.clean.duplicates import DuplicateParams
 from curation.clean.form import FormParams
 from curation.clean.grounds import GroundsParams
 from curation.clean.outliers import OutlierParams
+from curation.clean.prose import with_prose
 from curation.ledger import DROPPED
 from curation.params import Params
 
@@ -31,37 +33,41 @@ class CleanParams(Params):
     decontaminate: DecontaminateParams = DecontaminateParams()
     answers: AnswerParams = AnswerParams()
     form: FormParams = FormParams()
+    claims: ClaimParams = ClaimParams()
     perplexity: OutlierParams = OutlierParams()
     duplicates: DuplicateParams = DuplicateParams()
 
 
 # rule → the function that finds its rows: frame and CleanParams in; `id`, `value`, `limit`, `detail` out.
+# Grounds outside the text come first, then what is broken, then what is poor, and outliers, the weakest ground, last.
 Rule = Callable[[pl.DataFrame, CleanParams], pl.DataFrame]
 RULES: dict[str, Rule] = {
     "rejected_by_reviewer": lambda f, p: grounds.rejected_by_reviewer(f),
     "disallowed_license": lambda f, p: grounds.disallowed_license(f, p.grounds),
+    "pii_drop": lambda f, p: grounds.pii_drop(f),
     "contaminated": lambda f, p: decontaminate.contaminated(f, p.decontaminate),
     "empty_answer": lambda f, p: answers.empty_answer(f, p.answers),
     "empty_prompt": lambda f, p: answers.empty_prompt(f),
     "broken_characters": lambda f, p: form.broken_characters(f, p.form),
-    "invalid_tool_call": lambda f, p: form.invalid_tool_call(f),
-    "too_long": lambda f, p: answers.too_long(f, p.answers),
-    "too_short": lambda f, p: answers.too_short(f, p.answers),
-    "repetition": lambda f, p: answers.repetition(f, p.answers),
+    "invalid_tool_call": lambda f, p: calls.invalid_tool_call(f),
     "prompt_echo": lambda f, p: answers.prompt_echo(f, p.answers),
+    "repetition": lambda f, p: answers.repetition(f, p.answers),
+    "too_long": lambda f, p: answers.too_long(f, p.answers),
     "wrong_language": lambda f, p: answers.wrong_language(f, p.answers),
-    "refusal_boilerplate": lambda f, p: answers.refusal_boilerplate(f),
-    "other_identity": lambda f, p: answers.other_identity(f),
+    "refusal_boilerplate": lambda f, p: claims.refusal_boilerplate(f, p.claims),
+    "other_identity": lambda f, p: claims.other_identity(f, p.claims),
     "placeholder_left": lambda f, p: form.placeholder_left(f),
     "markup_debris": lambda f, p: form.markup_debris(f, p.form),
+    "ungrounded_citation": lambda f, p: claims.ungrounded_citation(f),
     "unfinished_answer": lambda f, p: form.unfinished_answer(f, p.form),
+    "too_short": lambda f, p: answers.too_short(f, p.answers),
     "perplexity_high": lambda f, p: outliers.perplexity_high(f, p.perplexity),
     "perplexity_low": lambda f, p: outliers.perplexity_low(f, p.perplexity),
 }
 # Judged after all others, among the rows that are left, in this order (clean/duplicates.py).
 LAST_RULES = ("exact_duplicate", "near_duplicate", "semantic_duplicate", "homogeneous_answer")
 # A reviewer's `accept` overrides every rule but these.
-BINDING = frozenset({"rejected_by_reviewer", "disallowed_license", "contaminated"})
+BINDING = frozenset({"rejected_by_reviewer", "disallowed_license", "pii_drop", "contaminated"})
 # Rules about what a prompt looks like: rows with noise on purpose are exempt.
 ABOUT_PROMPTS = frozenset({"empty_prompt", "wrong_language", "prompt_echo"})
 
@@ -124,7 +130,7 @@ def clean(
 def joined(
     records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], labels: pl.DataFrame, verdicts: Mapping[str, str]
 ) -> pl.DataFrame:
-    """Records, sides, labels, verdict and every signal column as `<signal>.<column>`, sorted by id.
+    """Records, sides, prose, labels, verdict and every signal column as `<signal>.<column>`, sorted by id.
 
     The row's language is the source's word or, where it gave none, that of the answer, else of the prompt.
     """
@@ -137,7 +143,7 @@ def joined(
     told = pl.col("language.answer_language"), pl.col("language.prompt_language")
     given = pl.when(pl.col("language") == "und")
     measured = pl.when(told[0] != "und").then(told[0]).otherwise(told[1])
-    return frame.with_columns(
+    return with_prose(frame).with_columns(
         given.then(measured).otherwise(pl.col("language")).alias("language"),
         pl.col("id").replace_strict(dict(verdicts), default=None, return_dtype=pl.String).alias("verdict")
         if verdicts

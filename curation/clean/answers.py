@@ -15,7 +15,7 @@ _CHAT = pl.col("kind") == "chat"
 class AnswerParams(Params):
     """`params.yaml: clean.answers`. A unit is a Chinese character or half a word of another script."""
 
-    max_units: int = Field(3000, ge=1)  # too_long: 3,000 Chinese characters or 1,500 words
+    max_units: int = Field(2400, ge=1)  # too_long: 2,400 Chinese characters or 1,200 words
     max_tokens: int = Field(8192, ge=1)  # too_long: what has few words for its size, such as pasted data
     min_units: int = Field(8, ge=0)  # too_short, where an explanation or a text is asked for
     min_units_long_form: int = Field(40, ge=0)  # too_short, where an essay, article, story or report is asked for
@@ -101,7 +101,8 @@ def too_short(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     open_ended = asked.str.contains(_PROSE) & ~pl.col("task_type").is_in(list(_CLOSED))
     limit = pl.when(long_form).then(params.min_units_long_form).when(open_ended).then(params.min_units)
     numeric = ~pl.col("last_answer").str.contains(r"\p{L}")
-    hit = (pl.col("_units") < limit) & ~brief & ~numeric
+    verdict = pl.col("last_answer").str.contains(r"(?i)^\W*(?:yes|no|true|false|是的?|否|对的?|不对|不是|正确|错误|不能|能|可以|不可以|有|没有)\W*$")
+    hit = (pl.col("_units") < limit) & ~brief & ~numeric & ~verdict
     return hits(small, hit, value=pl.col("_units"), limit=limit, detail="units, where prose is asked for")
 
 
@@ -148,7 +149,8 @@ _NAMES_A_LANGUAGE = (
     r"(?i)\b(?:translat\w*|languages?|bilingual|english|chinese|mandarin|cantonese|spanish|french|german|japanese|korean|russian|italian"
     r"|portuguese|latin|arabic|hindi|dutch|swedish|polish|turkish|vietnamese|thai|greek|pinyin|hanzi|proverb|idioms?|haiku)\b"
     r"|译|英文|英语|中文|汉语|国语|普通话|粤语|日语|日文|法语|法文|德语|德文|韩语|韩文|俄语|西班牙|意大利语|葡萄牙语|拉丁|阿拉伯语|外语|双语|语言"
-    r"|单词|字母|词汇|英美|主谓|时态|语法|拼写|改写|sentence"
+    r"|单词|字母|词汇|时态|语法|拼写"
+    r"|[“\"'‘「《][a-z]{3,}"  # a foreign word in quotation marks is what the request is about
 )
 _CODE_ASKED = (
     r"(?i)\b(?:code|python|java|javascript|typescript|c\+\+|sql|html|css|regex|regular expression|program|script|function|algorithm|json|yaml|csv"
@@ -177,7 +179,8 @@ def wrong_language(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
     odd = odd.with_columns(said.alias("_said"), units("prose").alias("_units"))
     latin_words = pl.col("_said").str.count_matches(r"[A-Za-z]{2,}")
-    shared = pl.when(spoken == "zh").then(pl.col("_said").str.count_matches(r"\p{Han}") >= 2).otherwise(latin_words >= 6)
+    han = pl.col("_said").str.count_matches(r"\p{Han}")
+    shared = pl.when(spoken == "zh").then(han >= 2).when(spoken == "en").then(latin_words >= 6).otherwise(pl.lit(False))
     codelike = pl.col("prose").str.count_matches(r"[{}()\[\];=<>_/\\|+*]") > 0.06 * pl.col("prose").str.len_chars()
     code = pl.col("_said").str.contains(_CODE_ASKED) & ((spoken == "en") | codelike)
     least_units = pl.when(spoken.is_in(["zh", "en"])).then(params.language_min_units).otherwise(3 * params.language_min_units)

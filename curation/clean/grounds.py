@@ -1,4 +1,4 @@
-"""Grounds outside the text: what a reviewer said, what the licence allows."""
+"""Grounds outside the text: what a reviewer said, what the licence allows, what repair found and must not pass on."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ def disallowed_license(frame: pl.DataFrame, params: GroundsParams) -> pl.DataFra
     allowed = [name.lower() for name in params.licenses]
     hit = ~pl.col("license").str.to_lowercase().is_in(allowed)
     return hits(frame, hit, detail=pl.format("license {}", pl.col("license")))
+
+
+def pii_drop(frame: pl.DataFrame) -> pl.DataFrame:
+    """Repair tagged the row `pii_drop:<kind>`: it holds personal data that this project hides by leaving the row out."""
+    kind = pl.col("tags").list.eval(pl.element().filter(pl.element().str.starts_with("pii_drop:"))).list.first()
+    return hits(frame, kind.is_not_null(), detail=pl.format("personal data: {}", kind.str.strip_prefix("pii_drop:")))

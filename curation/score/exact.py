@@ -51,7 +51,9 @@ def compute(
         parts = [normalize(text or "", params), tools or ""]
         for turn in messages or []:
             parts += [turn["role"], normalize(turn["content"] or "", params), turn["tool_calls"] or ""]
-        sides_ = [xxhash.xxh3_128_hexdigest(normalize(side, params)) for side in (prompt, answer)]
-        found.append((content_hash, xxhash.xxh3_128_hexdigest("\x1f".join(parts)), *sides_))
-    schema = {n: pl.String for n in ("content_hash", "key", "prompt_key", "answer_key")}
-    return pl.DataFrame(found, orient="row", schema=schema).with_columns(pl.lit(None, pl.String).alias("not_applicable"))
+        sides_ = [xxhash.xxh3_128_hexdigest(normalize(side, params).encode()) for side in (prompt, answer)]
+        found.append((content_hash, xxhash.xxh3_128_hexdigest("\x1f".join(parts).encode()), *sides_))
+    schema = dict.fromkeys(("content_hash", "key", "prompt_key", "answer_key"), pl.String)
+    return pl.DataFrame(found, orient="row", schema=schema).with_columns(
+        pl.lit(None, pl.String).alias("not_applicable")
+    )
