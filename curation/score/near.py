@@ -1,0 +1,303 @@
+"""Near duplicates: pairs of rows whose sets of shingles are alike, by MinHash and locality-sensitive hashing.
+
+Candidates come from MinHash bands (Broder 1997; Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4), and each is
+verified by the true Jaccard similarity of its shingle sets, so no pair is wrong; what banding misses stands in `banding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+from pydantic import Field
+
+from curation.params import Params
+from curation.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SLICE = 16384  # rows that are read and hashed together: bounds memory
+_COPIES = 8  # rows with one shingle set that stand for it in pairs
+PAIRS = pl.List(pl.Struct({"other": pl.String, "similarity": pl.Float64}))
+_ROLES = {"conversation": ("user", "assistant", "tool"), "prompt": ("user",), "answer": ("assistant",)}
+
+
+class NearParams(Params):
+    """`params.yaml: score.near`."""
+
+    ngram_words: int = Field(5, ge=1, le=64)  # units in a shingle that begins with a word
+    ngram_chars: int = Field(5, ge=1, le=64)  # … with a character of a script written without spaces
+    permutations: int = Field(128, ge=16, le=1024)
+    floor: float = Field(0.5, ge=0.1, le=1)  # true Jaccard; pairs below are not written
+    side: Literal["conversation", "prompt", "answer"] = "conversation"
+    bucket: int = Field(512, ge=2)  # of a crowd that shares a band, each row meets this many
+    seed: int = Field(0, ge=0)
+
+
+def banding(permutations: int, floor: float) -> tuple[int, int]:
+    """(bands, rows of a band): the longest bands that still find 98% of the pairs a tenth above the floor.
+
+    A pair of similarity s shares a band with probability 1 - (1 - s^rows)^bands. For 128 and 0.5: 32 bands of 4 find 87%
+    of pairs at 0.5, 98.8% at 0.6 and all but one in ten million at 0.8.
+    """
+    similarity = min(1.0, floor + 0.1)
+    for rows in range(16, 1, -1):
+        bands = permutations // rows
+        if 1 - (1 - similarity**rows) ** bands >= 0.98:
+            return bands, rows
+    return permutations, 1
+
+
+def compute(
+    records: pl.DataFrame,
+    params: NearParams,
+    *,
+    against: pl.DataFrame | None = None,
+    progress: Progress = silent,
+) -> pl.DataFrame:
+    """`neighbours` and `against`: other content hashes and Jaccard similarities at or above the floor; `group`.
+
+    The conversation is all turns but the system's, tool calls included; a side is its turns. Text rows have no prompt. A row
+    without a letter or digit is `no_units`, the other columns null.
+
+    `group` is the smallest content hash among the rows with the same shingle set. So that 10,000 copies do not make
+    50,000,000 pairs, the 8 smallest content hashes of a group stand for it: they are paired with each other and with those
+    that stand for similar groups; a further member is paired (1.0) only with the 8 of its own group. Whoever asks for all
+    neighbours of a row joins through `group`. `against` lists, for every row, those that stand for similar groups there.
+    In a bucket of more than `bucket` groups with one band key, each meets only the first `bucket` by content hash.
+    """
+    import numpy as np
+
+    own, other = _rows(records), _rows(against) if against is not None else None
+    work = _digests([own] if other is None else [own, other], params, progress)
+    n = len(own.hashes)
+    first = _first_of_group(work, 0, n)
+    leaders = np.flatnonzero(first == np.arange(n))
+    inside = _expanded(_links(work, leaders, n, False, params), first, first, own.hashes, own_rows=n, inside=True)
+    lists = {"neighbours": inside, "against": inside.clear()}
+    if other is not None:
+        there = _first_of_group(work, n, n + len(other.hashes))
+        both = np.concatenate([leaders, np.flatnonzero(there == np.arange(len(there))) + n])
+        lists["against"] = _expanded(_links(work, both, n, True, params), first, there, other.hashes, own_rows=n, inside=False)
+    frame = pl.DataFrame({"content_hash": own.hashes, "group": own.hashes.gather(np.maximum(first, 0))})
+    empty = work.count[:n] == 0
+    reason = pl.Series("not_applicable", np.where(empty, "no_units", "")).replace("", None)
+    for name, edges in lists.items():
+        frame = frame.with_row_index("row").join(_listed(edges, name), on="row", how="left", maintain_order="left").drop("row")
+        frame = frame.with_columns(pl.col(name).fill_null(pl.lit([], PAIRS)))
+    values = [pl.when(reason.is_null()).then(pl.col(name)).alias(name) for name in ("neighbours", "against", "group")]
+    return frame.select("content_hash", *values, reason)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Distinct rows of a corpus: content hashes in order, the records as they came, and the rank of each in that order."""
+
+    hashes: pl.Series
+    records: pl.DataFrame
+    rank: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Shingle sets and band keys, by index of row (first the rows of the corpus, then those it is held against)."""
+
+    sets: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    identity: np.ndarray
+    keys: np.ndarray
+
+
+def _rows(records: pl.DataFrame) -> _Rows:
+    import numpy as np
+
+    # Not `distinct`: sorting frames of messages costs more than all the rest.
+    records = records.select("content_hash", "kind", "messages", "text").filter(pl.col("content_hash").is_first_distinct())
+    order = records["content_hash"].arg_sort().to_numpy()
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return _Rows(records["content_hash"].gather(order), records, rank)
+
+
+def turns(records: pl.DataFrame, side: str) -> tuple[pl.Series, np.ndarray]:
+    """All turns of a side one below the other, and where those of each row begin (one entry more than rows)."""
+    import numpy as np
+
+    turn = pl.element().struct
+    said = turn.field("content").fill_null("")
+    if side == "conversation":
+        said = pl.concat_str([said, turn.field("tool_calls")], separator="\n", ignore_nulls=True)
+    spoken = pl.col("messages").list.eval(said.filter(turn.field("role").is_in(_ROLES[side])))
+    text = pl.concat_list(pl.col("text").fill_null("")) if side != "prompt" else pl.lit([], pl.List(pl.String))
+    lists = records.select(pl.when(pl.col("kind") == "text").then(text).otherwise(spoken).alias("turns"))["turns"]
+    begins = np.zeros(len(records) + 1, np.int64)
+    np.cumsum(lists.list.len().fill_null(0).to_numpy(), out=begins[1:])
+    return lists.list.explode(keep_nulls=False, empty_as_null=False), begins
+
+
+def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _Work:
+    import numpy as np
+
+    from curation.models import threads
+    from curation.score import shingles
+
+    rows = sum(len(c.hashes) for c in corpora)
+    bands, per_band = banding(params.permutations, params.floor)
+    start, count = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    identity, keys, slow = np.zeros(rows, np.uint64), np.zeros((rows, bands), np.uint32), np.zeros(rows, np.bool_)
+    entries = shingles.table()
+
+    def hashed(part: pl.DataFrame, where: np.ndarray, folded: bool) -> np.ndarray:
+        said, begins = turns(part, params.side)
+        if folded:
+            said = pl.Series(said.name, [shingles.fold(t) for t in said], pl.String)
+        offsets, data = _bytes(said)
+        # A unit takes two bytes at least: itself and a separator, or the end of the turn.
+        sets = np.empty((int(offsets[-1] - offsets[0]) + len(said)) // 2 + len(part), np.uint64)
+        used = shingles.digest(
+            data, offsets, begins, where, folded, entries, params.ngram_words, params.ngram_chars, params.seed,
+            bands * per_band, sets, start, count, identity, keys, slow,
+        )  # fmt: skip
+        return sets[:used]
+
+    def slices() -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+        offset = 0
+        for corpus in corpora:
+            for at in range(0, len(corpus.records), _SLICE):
+                yield corpus.records.slice(at, _SLICE), corpus.rank[at : at + _SLICE] + offset
+            offset += len(corpus.hashes)
+
+    parts: list[tuple[np.ndarray, np.ndarray]] = []  # rows, their sets
+    done = 0
+    with ThreadPoolExecutor(threads()) as pool:
+        for where, sets in pool.map(lambda s: (s[1], hashed(*s, False).copy()), slices()):
+            parts.append((where[~slow[where]], sets))
+            done += len(where)
+            progress("near", done, rows)
+    late = [(part.filter(slow[where]), where[slow[where]]) for part, where in slices() if slow[where].any()]
+    parts += [(where, hashed(part, where, True)) for part, where in late]
+    pool_ = np.empty(sum(len(sets) for _, sets in parts), np.uint64)
+    end = 0
+    for i, (where, sets) in enumerate(parts):
+        pool_[end : end + len(sets)] = sets
+        start[where] += end
+        end += len(sets)
+        parts[i] = (where, sets[:0].copy())  # given back at once: the sets are most of the memory
+        del sets
+    return _Work(pool_, start, count, identity, keys)
+
+
+def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (one more than texts) and UTF-8 bytes of a string column, without a Python string a row."""
+    import numpy as np
+
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    found = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1] if len(array) else np.zeros(1, np.int64)
+    return found, np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
+
+
+def _first_of_group(work: _Work, low: int, high: int) -> np.ndarray:
+    """For rows low to high (counted from 0): the first row with the same shingle set; -1 without shingles."""
+    import numpy as np
+
+    _, first, inverse = np.unique(work.identity[low:high], return_index=True, return_inverse=True)
+    return np.where(work.count[low:high] > 0, first[inverse], -1)
+
+
+def _links(work: _Work, rows: np.ndarray, own: int, across: bool, params: NearParams) -> pl.DataFrame:
+    """Verified pairs among `rows` (indices, in order): `first` < `second`, `similarity`; each once, in no order.
+
+    Band by band the keys are sorted, so rows that share one lie together and no table of buckets is kept.
+    """
+    import numpy as np
+
+    from curation.models import threads
+    from curation.score import shingles
+
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    room = max(1 << 14, len(rows))
+
+    def search(band: int, ordered: np.ndarray, low: int, high: int) -> None:
+        state = np.array([low, 0, high], np.int64)
+        while state[0] < high:
+            first, second, similarity = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
+            n = shingles.pairs(
+                ordered, work.keys, band, own, across, params.bucket, work.sets, work.start, work.count, params.floor,
+                state, first, second, similarity,
+            )  # fmt: skip
+            if n:
+                found.append((first[:n].copy(), second[:n].copy(), np.round(similarity[:n], 4)))
+
+    with ThreadPoolExecutor(threads()) as pool:
+        for band in range(work.keys.shape[1]):
+            keys = (work.keys[rows, band] & np.uint32(0xFFFFFFFE)).astype(np.uint64)
+            ordered = np.sort((keys << np.uint64(32)) | rows.astype(np.uint64))
+            shingles.crowd(ordered, work.keys, band, own, across, params.bucket)
+            cuts = _cuts(ordered)
+            list(pool.map(lambda cut, band=band, ordered=ordered: search(band, ordered, *cut), zip(cuts, cuts[1:])))
+    columns = [np.concatenate(part) for part in zip(*found, strict=True)] if found else [np.zeros(0, np.int32)] * 2 + [np.zeros(0)]
+    return pl.DataFrame(dict(zip(("first", "second", "similarity"), columns, strict=True)))
+
+
+def _cuts(ordered: np.ndarray) -> list[int]:
+    """Positions that part the rows into pieces, none within a bucket."""
+    import numpy as np
+
+    shift = np.uint64(32)
+    cuts = {0, len(ordered)}
+    for at in range(1 << 13, len(ordered), 1 << 13):
+        key = ordered[at] >> shift
+        cuts.add(int(np.searchsorted(ordered, key << shift)))
+    return sorted(cuts)
+
+
+def _expanded(
+    links: pl.DataFrame, own: np.ndarray, there: np.ndarray, other: pl.Series, *, own_rows: int, inside: bool
+) -> pl.DataFrame:
+    """Links between groups as edges between rows: `row`, `other` (content hash), `similarity`, sorted by row and other.
+
+    `own`, `there`: first row of each row's group on the left and on the right side of the edges.
+    """
+    left, right = _members(own, 0), _members(there, 0 if inside else own_rows)
+    stand_in = right.filter(pl.col("nth") < _COPIES)
+    if inside:
+        links = pl.concat([links, links.select(pl.col("second").alias("first"), pl.col("first").alias("second"), "similarity")])
+        left = stand_in
+    if len(left) > left["leader"].n_unique():
+        links = links.join(left.select(pl.col("leader").alias("first"), "row"), on="first")
+    else:
+        links = links.with_columns(pl.col("first").alias("row"))
+    if len(stand_in) > stand_in["leader"].n_unique():
+        links = links.join(stand_in.select(pl.col("leader").alias("second"), pl.col("row").alias("to")), on="second")
+    else:
+        links = links.with_columns(pl.col("second").alias("to"))
+    edges = links.select("row", "to", "similarity")
+    if inside:
+        alike = right.filter(pl.len().over("leader") > 1)
+        near = alike.join(stand_in.select("leader", pl.col("row").alias("to")), on="leader").filter(pl.col("row") != pl.col("to"))
+        back = near.filter(pl.col("nth") >= _COPIES).select(pl.col("to").alias("row"), pl.col("row").alias("to"))
+        copies = pl.concat([near.select("row", "to"), back]).with_columns(pl.lit(1.0).alias("similarity"))
+        edges = pl.concat([edges, copies])
+    edges = edges.sort("row", "to")
+    at = edges["to"] if inside else edges["to"] - own_rows
+    return edges.select("row", other.gather(at).alias("other"), "similarity")
+
+
+def _members(first: np.ndarray, offset: int) -> pl.DataFrame:
+    """Rows that have shingles: `leader` (the first row of its group), `row`, `nth` in the group."""
+    import numpy as np
+
+    rows = np.flatnonzero(first >= 0)
+    members = pl.DataFrame({"leader": first[rows] + offset, "row": rows + offset}, schema={"leader": pl.Int32, "row": pl.Int32})
+    return members.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("leader").alias("nth"))
+
+
+def _listed(edges: pl.DataFrame, name: str) -> pl.DataFrame:
+    neighbours = edges.select(pl.col("row").cast(pl.UInt32), pl.struct("other", "similarity").alias(name))
+    return neighbours.group_by("row", maintain_order=True).agg(name)
