@@ -7,6 +7,8 @@ the values, and `not_applicable` with a reason where there can be none. Pairs ar
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -54,10 +56,21 @@ def compute(
     *,
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
+    have: Mapping[str, pl.DataFrame] | None = None,
+    against_have: Mapping[str, pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
-    """The sidecar of one signal, sorted by content hash; raises DataError if a record is left without a row."""
+    """The sidecar of one signal, sorted by content hash; raises DataError if a record is left without a row.
+
+    `have` and `against_have`: sidecars of records and of `against` that are at hand, for signals that build on another
+    (semantic on embedding). One that is not is computed, or taken from the cache.
+    """
     module = importlib.import_module(SIGNALS[name])
-    sidecar: pl.DataFrame = module.compute(records, getattr(params, name), against=against, progress=progress)
+    built_on: dict[str, Any] = {}
+    if name == "semantic":
+        for key, rows, given in (("embeddings", records, have), ("against_embeddings", against, against_have)):
+            ready = (given or {}).get("embedding")
+            built_on[key] = compute("embedding", rows, params, progress=progress) if ready is None and rows is not None else ready
+    sidecar: pl.DataFrame = module.compute(records, getattr(params, name), against=against, progress=progress, **built_on)
     sidecar = sidecar.sort("content_hash")
     if sidecar["content_hash"].to_list() != sorted(set(records["content_hash"].to_list())):
         raise DataError(

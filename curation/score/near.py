@@ -16,13 +16,12 @@ from pydantic import Field
 
 from curation.params import Params
 from curation.progress import Progress, silent
+from curation.score import pairs
 
 if TYPE_CHECKING:
     import numpy as np
 
 _SLICE = 16384  # rows that are read and hashed together: bounds memory
-_COPIES = 8  # rows with one shingle set that stand for it in pairs
-PAIRS = pl.List(pl.Struct({"other": pl.String, "similarity": pl.Float64}))
 _ROLES = {"conversation": ("user", "assistant", "tool"), "prompt": ("user",), "answer": ("assistant",)}
 
 
@@ -34,7 +33,7 @@ class NearParams(Params):
     permutations: int = Field(128, ge=16, le=1024)
     floor: float = Field(0.5, ge=0.1, le=1)  # true Jaccard; pairs below are not written
     side: Literal["conversation", "prompt", "answer"] = "conversation"
-    bucket: int = Field(512, ge=2)  # of a crowd that shares a band, each row meets this many
+    crowd: int = Field(512, ge=2)  # of a crowd that shares a band, each row meets this many
     seed: int = Field(0, ge=0)
 
 
@@ -64,33 +63,23 @@ def compute(
     The conversation is all turns but the system's, tool calls included; a side is its turns. Text rows have no prompt. A row
     without a letter or digit is `no_units`, the other columns null.
 
-    `group` is the smallest content hash among the rows with the same shingle set. So that 10,000 copies do not make
-    50,000,000 pairs, the 8 smallest content hashes of a group stand for it: they are paired with each other and with those
-    that stand for similar groups; a further member is paired (1.0) only with the 8 of its own group. Whoever asks for all
-    neighbours of a row joins through `group`. `against` lists, for every row, those that stand for similar groups there.
-    In a bucket of more than `bucket` groups with one band key, each meets only the first `bucket` by content hash.
+    `group` is the smallest content hash among the rows with the same shingle set; how pairs among and with large groups are
+    bounded stands in curation/score/pairs.py. `against` lists, for every row, those that stand for similar groups there.
+    In a bucket of more than `crowd` groups with one band key, each meets only the first `crowd` by content hash.
     """
     import numpy as np
 
     own, other = _rows(records), _rows(against) if against is not None else None
     work = _digests([own] if other is None else [own, other], params, progress)
     n = len(own.hashes)
-    first = _first_of_group(work, 0, n)
-    leaders = np.flatnonzero(first == np.arange(n))
-    inside = _expanded(_links(work, leaders, n, False, params), first, first, own.hashes, own_rows=n, inside=True)
-    lists = {"neighbours": inside, "against": inside.clear()}
+    here, there = pairs.Side(own.hashes, _first_of_group(work, 0, n)), None
+    links, across = _links(work, here.leaders, n, False, params), None
     if other is not None:
-        there = _first_of_group(work, n, n + len(other.hashes))
-        both = np.concatenate([leaders, np.flatnonzero(there == np.arange(len(there))) + n])
-        lists["against"] = _expanded(_links(work, both, n, True, params), first, there, other.hashes, own_rows=n, inside=False)
-    frame = pl.DataFrame({"content_hash": own.hashes, "group": own.hashes.gather(np.maximum(first, 0))})
-    empty = work.count[:n] == 0
-    reason = pl.Series("not_applicable", np.where(empty, "no_units", "")).replace("", None)
-    for name, edges in lists.items():
-        frame = frame.with_row_index("row").join(_listed(edges, name), on="row", how="left", maintain_order="left").drop("row")
-        frame = frame.with_columns(pl.col(name).fill_null(pl.lit([], PAIRS)))
-    values = [pl.when(reason.is_null()).then(pl.col(name)).alias(name) for name in ("neighbours", "against", "group")]
-    return frame.select("content_hash", *values, reason)
+        there = pairs.Side(other.hashes, _first_of_group(work, n, n + len(other.hashes)))
+        across = _links(work, np.concatenate([here.leaders, there.leaders + n]), n, True, params)
+        across = across.with_columns(pl.col("second") - n)
+    reasons = pl.Series([None if count else "no_units" for count in work.count[:n]], dtype=pl.String)
+    return pairs.sidecar(here, links, reasons, there, across)
 
 
 @dataclass(frozen=True)
@@ -228,7 +217,7 @@ def _links(work: _Work, rows: np.ndarray, own: int, across: bool, params: NearPa
         while state[0] < high:
             first, second, similarity = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room)
             n = shingles.pairs(
-                ordered, work.keys, band, own, across, params.bucket, work.sets, work.start, work.count, params.floor,
+                ordered, work.keys, band, own, across, params.crowd, work.sets, work.start, work.count, params.floor,
                 state, first, second, similarity,
             )  # fmt: skip
             if n:
@@ -238,11 +227,11 @@ def _links(work: _Work, rows: np.ndarray, own: int, across: bool, params: NearPa
         for band in range(work.keys.shape[1]):
             keys = (work.keys[rows, band] & np.uint32(0xFFFFFFFE)).astype(np.uint64)
             ordered = np.sort((keys << np.uint64(32)) | rows.astype(np.uint64))
-            shingles.crowd(ordered, work.keys, band, own, across, params.bucket)
+            shingles.crowd(ordered, work.keys, band, own, across, params.crowd)
             cuts = _cuts(ordered)
             list(pool.map(lambda cut, band=band, ordered=ordered: search(band, ordered, *cut), zip(cuts, cuts[1:])))
     columns = [np.concatenate(part) for part in zip(*found, strict=True)] if found else [np.zeros(0, np.int32)] * 2 + [np.zeros(0)]
-    return pl.DataFrame(dict(zip(("first", "second", "similarity"), columns, strict=True)))
+    return pl.DataFrame(dict(zip(pairs.LINKS, columns, strict=True)), schema=pairs.LINKS)
 
 
 def _cuts(ordered: np.ndarray) -> list[int]:
@@ -256,48 +245,3 @@ def _cuts(ordered: np.ndarray) -> list[int]:
         cuts.add(int(np.searchsorted(ordered, key << shift)))
     return sorted(cuts)
 
-
-def _expanded(
-    links: pl.DataFrame, own: np.ndarray, there: np.ndarray, other: pl.Series, *, own_rows: int, inside: bool
-) -> pl.DataFrame:
-    """Links between groups as edges between rows: `row`, `other` (content hash), `similarity`, sorted by row and other.
-
-    `own`, `there`: first row of each row's group on the left and on the right side of the edges.
-    """
-    left, right = _members(own, 0), _members(there, 0 if inside else own_rows)
-    stand_in = right.filter(pl.col("nth") < _COPIES)
-    if inside:
-        links = pl.concat([links, links.select(pl.col("second").alias("first"), pl.col("first").alias("second"), "similarity")])
-        left = stand_in
-    if len(left) > left["leader"].n_unique():
-        links = links.join(left.select(pl.col("leader").alias("first"), "row"), on="first")
-    else:
-        links = links.with_columns(pl.col("first").alias("row"))
-    if len(stand_in) > stand_in["leader"].n_unique():
-        links = links.join(stand_in.select(pl.col("leader").alias("second"), pl.col("row").alias("to")), on="second")
-    else:
-        links = links.with_columns(pl.col("second").alias("to"))
-    edges = links.select("row", "to", "similarity")
-    if inside:
-        alike = right.filter(pl.len().over("leader") > 1)
-        near = alike.join(stand_in.select("leader", pl.col("row").alias("to")), on="leader").filter(pl.col("row") != pl.col("to"))
-        back = near.filter(pl.col("nth") >= _COPIES).select(pl.col("to").alias("row"), pl.col("row").alias("to"))
-        copies = pl.concat([near.select("row", "to"), back]).with_columns(pl.lit(1.0).alias("similarity"))
-        edges = pl.concat([edges, copies])
-    edges = edges.sort("row", "to")
-    at = edges["to"] if inside else edges["to"] - own_rows
-    return edges.select("row", other.gather(at).alias("other"), "similarity")
-
-
-def _members(first: np.ndarray, offset: int) -> pl.DataFrame:
-    """Rows that have shingles: `leader` (the first row of its group), `row`, `nth` in the group."""
-    import numpy as np
-
-    rows = np.flatnonzero(first >= 0)
-    members = pl.DataFrame({"leader": first[rows] + offset, "row": rows + offset}, schema={"leader": pl.Int32, "row": pl.Int32})
-    return members.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).over("leader").alias("nth"))
-
-
-def _listed(edges: pl.DataFrame, name: str) -> pl.DataFrame:
-    neighbours = edges.select(pl.col("row").cast(pl.UInt32), pl.struct("other", "similarity").alias(name))
-    return neighbours.group_by("row", maintain_order=True).agg(name)
