@@ -95,7 +95,9 @@ def load_language_model(name: str) -> PreTrainedModel:
     """The causal model in float32 on the CPU (bfloat16 is slower there), on the accelerator where there is one; in eval mode."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.set_num_threads(threads())
     # Sends float32 products to oneDNN instead of MKL: 1.8 times the tokens/s on the AMD cores measured, and logits that
     # differ by 1e-3 at most (docs/log.md). A test holds the losses to those of a plain loop in full precision.

@@ -161,14 +161,15 @@ def _json(text: str, name: str) -> Iterator[RawRecord]:
             yield RawRecord(name, 1, text.strip(), whole)
             return
         start = text.index("[", text.index(f'"{arrays[0]}"'))
-    position, line, counted = start + 1, 1, 0
+    position, line, counted, cut = start + 1, 1, 0, False
     while True:
         while position < len(text) and text[position] in " \t\r\n,":
             position += 1
         line += text.count("\n", counted, position)
         counted = position
         if position >= len(text):
-            yield RawRecord(name, line, "", reason="broken_json", detail="the array is not closed; `]` is accepted")
+            if not cut:
+                yield RawRecord(name, line, "", reason="broken_json", detail="the array is not closed; `]` is accepted")
             return
         if text[position] == "]":
             return
@@ -181,6 +182,7 @@ def _json(text: str, name: str) -> Iterator[RawRecord]:
             )
             failed = error.pos if isinstance(error, json.JSONDecodeError) else position
             end = _resume(text, position, failed, decoder)
+            cut = end == len(text)
             yield RawRecord(name, line, text[position:end].rstrip(", \t\r\n"), reason="broken_json", detail=detail)
         position = end
 
