@@ -1,0 +1,134 @@
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation import records
+from curation.clean import duplicates, joined
+from curation.clean.duplicates import DuplicateParams
+from curation.label import LABEL_COLUMNS
+
+PAIR = pl.List(pl.Struct({"other": pl.String, "similarity": pl.Float64}))
+
+
+def corpus(rows, near=(), semantic=()):
+    """A joined frame and its signals; `rows`: (id, prompt, answer, other fields), pairs by id."""
+    made, labels = [], []
+    for id_, prompt, answer, other in rows:
+        messages = [records.message("user", prompt), records.message("assistant", answer)]
+        made.append(
+            {"id": id_, "kind": "chat", "messages": messages, "content_hash": records.content_hash(messages, None, None),
+             "origin": "human", "language": "en", "tags": [], "parents": [], "source": "s", "license": "MIT"} | other
+        )  # fmt: skip
+        labels.append({"id": id_, "task_type": "chat", "tags": other.get("tags", []), "bucket": "general"})
+    frame = records.frame(made)
+    hashes = {r["id"]: r["content_hash"] for r in made}
+    distinct = sorted(set(hashes.values()))
+
+    def sidecar(pairs):
+        found = {h: [] for h in distinct}
+        for one, other, similarity in pairs:
+            found[hashes[one]].append({"other": hashes[other], "similarity": similarity})
+            found[hashes[other]].append({"other": hashes[one], "similarity": similarity})
+        return pl.DataFrame(
+            {"content_hash": distinct, "neighbours": [found[h] for h in distinct], "against": [[] for _ in distinct]},
+            schema={"content_hash": pl.String, "neighbours": PAIR, "against": PAIR},
+        )
+
+    from curation.score import exact, length
+
+    sizes = frame.unique("content_hash").select(
+        "content_hash",
+        pl.col("messages").list.last().struct.field("content").str.len_chars().cast(pl.Int64).alias("answer_chars"),
+    )
+    language = pl.DataFrame({"content_hash": distinct}).with_columns(
+        pl.lit("en").alias("answer_language"), pl.lit("en").alias("prompt_language")
+    )
+    signals = {
+        "exact": exact.compute(frame, exact.ExactParams()), "near": sidecar(near), "semantic": sidecar(semantic),
+        "length": sizes, "language": language,
+    }  # fmt: skip
+    assert length
+    return joined(frame, signals, records.frame(labels, LABEL_COLUMNS), {}), signals
+
+
+def decide(rows, near=(), semantic=(), against=None, **params):
+    frame, signals = corpus(rows, near, semantic)
+    found = duplicates.decide(frame, signals, DuplicateParams(**params), against)
+    return {i: (rule, of) for i, rule, of in found.select("id", "rule", "duplicate_of").iter_rows()}
+
+
+def test_copies_with_other_case_width_and_spaces_keep_one_row():
+    rows = [
+        ("a", "How big is it?", "Very Big", {}),
+        ("b", "how  big is it", "very big!", {}),
+        ("c", "Ｈow big is it?", "Very Big", {}),
+    ]
+    dropped = decide(rows)
+    assert len(dropped) == 2 and {rule for rule, _ in dropped.values()} == {"exact_duplicate"}
+    assert len({of for _, of in dropped.values()} - dropped.keys()) == 1
+
+
+def test_human_rows_survive_synthetic_ones():
+    rows = [("made", "p one", "same", {"origin": "synthetic"}), ("human", "p two", "same", {})]
+    assert decide(rows, near=[("made", "human", 0.9)]) == {"made": ("near_duplicate", "human")}
+
+
+def test_a_chain_drops_nothing_on_hearsay():
+    rows = [(i, f"prompt {i}", f"answer {i}", {}) for i in "abc"]
+    dropped = decide(rows, near=[("a", "b", 0.85), ("b", "c", 0.85), ("a", "c", 0.6)])
+    for one, (_, survivor) in dropped.items():
+        assert {one, survivor} != {"a", "c"}
+    assert len(dropped) in (1, 2)
+
+
+def test_below_the_threshold_nothing_goes():
+    rows = [(i, f"prompt {i}", f"answer {i}", {}) for i in "ab"]
+    assert decide(rows, near=[("a", "b", 0.79)], semantic=[("a", "b", 0.94)]) == {}
+    assert set(v[0] for v in decide(rows, semantic=[("a", "b", 0.96)]).values()) == {"semantic_duplicate"}
+
+
+def test_noise_on_purpose_is_no_copy_of_its_parent_or_sibling():
+    noisy = {"tags": ["robustness:typo"], "parents": ["p"], "origin": "synthetic"}
+    rows = [
+        ("p", "how do plants grow", "they do", {}),
+        ("n", "hwo do plants grow", "they do", noisy),
+        ("m", "how do plnts grow", "they do", noisy),
+    ]
+    pairs = [("p", "n", 0.9), ("p", "m", 0.9), ("n", "m", 0.9)]
+    assert decide(rows, near=pairs, semantic=pairs) == {}
+    stranger = [*rows, ("q", "how do plants grow?!", "they do.", {"origin": "synthetic"})]
+    assert decide(stranger, near=[*pairs, ("q", "p", 0.95)]) == {"q": ("exact_duplicate", "p")}
+
+
+def test_one_answer_over_many_prompts_is_capped():
+    rows = [(f"r{i}", f"prompt {i}", "We value your message and will reply soon.", {}) for i in range(5)]
+    dropped = decide(rows, same_answer=3)
+    assert len(dropped) == 2 and {rule for rule, _ in dropped.values()} == {"homogeneous_answer"}
+    assert decide([(i, f"prompt {i}", "yes", {}) for i in "abcdef"], same_answer=3) == {}
+
+
+def test_synthetic_rows_of_one_type_meet_a_lower_limit():
+    made = {"origin": "synthetic"}
+    rows = [("a", "p a", "x", made), ("b", "p b", "y", made)]
+    assert [v[0] for v in decide(rows, near=[("a", "b", 0.65)]).values()] == ["near_duplicate"]
+
+
+edges = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.sampled_from([0.6, 0.8, 0.9])), max_size=15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(edges, st.randoms())
+def test_survivors_do_not_depend_on_order_and_no_cluster_is_lost(found, random):
+    rows = [(f"r{i}", f"prompt {i}", f"answer {i}", {}) for i in range(8)]
+    pairs = [
+        (f"r{a}", f"r{b}", s)
+        for a, b, s in {(min(a, b), max(a, b)): (min(a, b), max(a, b), s) for a, b, s in found if a != b}.values()
+    ]
+    first = decide(rows, near=pairs)
+    random.shuffle(rows)
+    assert decide(rows, near=pairs) == first
+    strong = {frozenset((a, b)) for a, b, s in pairs if s >= 0.8}
+    for one, (_, survivor) in first.items():
+        assert survivor not in first and frozenset((one, survivor)) in strong
+    kept = {r[0] for r in rows} - first.keys()
+    assert not any(pair <= kept for pair in strong)
