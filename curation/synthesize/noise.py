@@ -1,0 +1,351 @@
+"""Robustness noise by seeded rules, without a model: the last prompt gets worse, the answer stays byte for byte.
+
+- `typo`: English swaps, drops, doubles or mishits an inner letter; Chinese takes another character of the same sound.
+- `cut`: the last half sentence is missing, when nothing that the answer needs goes with it.
+- `mix`: Chinese with English words and pinyin among it; English with Chinese words and pinyin.
+
+Never touched: code, quotations, formulas, links, placeholders, anything with a digit, numerals, negations, words that
+the answer's code uses.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from pydantic import Field
+
+from curation import records as rec
+from curation.params import Params
+from curation.progress import Progress
+from curation.synthesize.attempt import Attempt, Outcome
+
+if TYPE_CHECKING:
+    from curation.endpoint import Ask
+
+OPERATIONS = ("typo", "cut", "mix")
+WORDS = Path(__file__).parent / "words.tsv"
+
+_HAN = "㐀-䶿一-鿿"
+_UNIT = re.compile(rf"[{_HAN}]|[A-Za-z0-9]+(?:['’][A-Za-z]+)?")
+_PROTECTED = re.compile(
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|\$[^$\n]{1,200}\$|https?://\S+|[\w.+-]+@[\w.-]+"
+    r"|“[^”]*(?:”|\Z)|‘[^’\n]*’|\"[^\"]*(?:\"|\Z)|「[^」]*(?:」|\Z)|『[^』]*(?:』|\Z)|《[^》]*(?:》|\Z)"
+    r"|(?<!\w)'[^'\n]+'(?!\w)|<[^>\n]*>|\[[^\]\n]*\]|\{[^}\n]*\}|^(?: {4}|\t|>|\|).*$|[\w.,:/%-]{0,40}\d[\w.,:/%-]*",
+    re.DOTALL | re.MULTILINE | re.ASCII,
+)
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+# Tasks in which the spelling, the wording or the language of the prompt is what it is about.
+_ABOUT_LANGUAGE = re.compile(
+    r"spell|typo|gramma|proofread|punctuat|rhym|anagram|acrostic|palindrom|letters?\b|vowel|syllable|pronounc|translat"
+    r"|pinyin|\bchinese\b|\benglish\b|\bmandarin\b|\bverbatim\b|word for word"
+    r"|错别字|错字|拼写|拼音|语法|校对|病句|标点|押韵|藏头|谐音|笔画|部首|接龙|词性|翻译|译成|译为|英文|英语|中文|汉语|汉字|字谜|对联|原文|原样",
+    re.IGNORECASE,
+)
+# What carries numbers, amounts, denials or the question itself: a slip there would ask something else.
+_KEPT_EN = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion dozen half "
+    "third quarter once twice thrice double triple first second both none never neither without except least most more "
+    "less fewer only every each nothing nobody cannot unless percent metre metres meter meters litre litres liter liters "
+    "gram grams kilo kilos minute minutes hour hours days week weeks month months year years true false null".split()
+)
+_KEPT_ZH = frozenset("零〇一二三四五六七八九十百千万亿两半双俩仨几多少倍第不没别未勿无非莫元角分钱斤克米升吨度岁")
+_QUESTION = re.compile(
+    r"[?？]|吗|呢|什么|怎么|怎样|如何|多少|哪|谁|几|为何|咋|是否|能不能|可不可以|行不行"
+    r"|\b(?:what|how|why|which|who|whose|when|where|whether)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[。！？!?；;\n]|\.(?=\s)")
+# Frequent characters: what an input method offers first for a sound.
+_FREQUENT = (
+    "的是在了有和人这中大为上个国我以要他时来用们生到作地于出就对成会可主发年动同工也能下过子说产种面而方后定行学法所民得经之进着等部"
+    "家电力里如水化高自理起小物现实加量都点月其相从业本去把性好应开它合还因由些然前外天政日那社义事平形全表间样与关各重新线内正心反你"
+    "明看原又么利比或但质气向道命此变条只结解问意建公系军很情者最立代想已通并提直题程展果料象员位入常文总次品式活设及管特件长求老头基"
+    "资边流路级少图山统接知较将组见计她手角期根论运农指区强放决西被干做必战先回则任取完举色权导者思术极交受联什认共今其清美再采转更单"
+    "风切打白教速花带安场身车例真务具始达走积示议声报完类离华名确才科张信马节话米整空元况今集温传土许步群广石记需段研界拉林律叫且究观"
+    "越织装影低持音众书布复容儿须际商验连断深难近矿周委素技备院称油服音往支严消球斗市号参商诉亲写字请让谢够忙午饭菜店买卖换洗拿送找"
+    "房住穿衣鞋包钟早晚夜睡醒累病药疼冷热晴雨雪春夏秋冬树草叶鸟鱼猫狗羊牛肉蛋奶茶酒糖盐帮试错谁哪坐站跑跳唱读听说笑哭爱怕懂忘"
+)
+_NEIGHBOURS = {
+    key: near
+    for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+    for key, near in zip(row, [row[max(0, i - 1) : i] + row[i + 1 : i + 2] for i in range(len(row))], strict=True)
+}
+
+
+class NoiseParams(Params):
+    """`params.yaml: synthesize.noise`."""
+
+    rows: int = Field(4, ge=0)  # for each language and each of typo, cut, mix
+    task_types: tuple[str, ...] = (  # those whose prompts hold no text that the answer works on
+        "open_qa", "writing", "brainstorming", "math", "code", "reasoning", "chat", "role_play",
+    )  # fmt: skip
+    share: float = Field(0.15, gt=0, le=0.5)  # of a prompt's units to change, two at least
+    min_units: int = Field(12, ge=4)  # a unit is a Chinese character or a word of another script
+    max_units: int = Field(300, ge=4)
+    keep: float = Field(0.7, ge=0.7, lt=1)  # the share of units that `cut` leaves at least
+
+
+def plan(cleaned: pl.DataFrame, params: NoiseParams, seed: int) -> list[tuple[str, str]]:
+    """(operation, parent id) of the attempts. A parent is used once, and what it is used for depends on it alone."""
+    rows = rec.sides(_eligible(cleaned, params)).select("id", "language", "last_prompt", "answer")
+    order = sorted((rec.hash16(f"{seed}|noise|{row[0]}".encode()), *row) for row in rows.iter_rows())
+    room = {(language, operation): params.rows for language in ("zh", "en") for operation in OPERATIONS}
+    chosen = []
+    for key, parent, language, prompt, answer in order:
+        if not any(room[language, operation] for operation in OPERATIONS):
+            continue
+        # Few prompts can be cut, so those that can are.
+        rest = ("typo", "mix") if int(key, 16) % 2 else ("mix", "typo")
+        for operation in ("cut", *rest):
+            if change(operation, prompt, answer, language, f"{seed}|{parent}", params) is not None:
+                if room[language, operation]:
+                    room[language, operation] -= 1
+                    chosen.append((operation, parent))
+                break
+    return chosen
+
+
+def make(attempts: Sequence[Attempt], parents: Mapping[str, Mapping[str, Any]], params: NoiseParams, seed: int,
+         ask: Ask, progress: Progress) -> list[Outcome]:  # fmt: skip
+    """The outcome of each attempt; asks nobody. `parents`: id → record as a mapping."""
+    outcomes = []
+    for number, attempt in enumerate(attempts, 1):
+        parent = parents[attempt.parent]
+        messages = [dict(m) for m in parent["messages"]]
+        last = max(i for i, m in enumerate(messages) if m["role"] == "user")
+        answer = "\n".join(m["content"] or "" for m in messages if m["role"] == "assistant")
+        key = f"{seed}|{attempt.parent}"
+        changed = change(attempt.operation, messages[last]["content"], answer, parent["language"], key, params)
+        if changed is None:
+            outcomes.append(Outcome(reason="unchanged"))
+        else:
+            messages[last]["content"] = changed
+            tags = sorted({*(parent["tags"] or ()), f"robustness:{attempt.operation}"})
+            outcomes.append(Outcome(messages=messages, tags=tags, tools=parent["tools"]))
+        progress("synthesize: noise", number, len(attempts))
+    return outcomes
+
+
+def change(operation: str, prompt: str, answer: str, language: str, key: str, params: NoiseParams) -> str | None:
+    """`prompt` with noise, the same for the same `key`, or None when it cannot be had without harm."""
+    units = len(_UNIT.findall(prompt))
+    if not params.min_units <= units <= params.max_units or _ABOUT_LANGUAGE.search(prompt):
+        return None
+    chance = random.Random(f"{key}|{operation}")  # noqa: S311 (noise, not secrets)
+    if operation == "cut":
+        return _cut(prompt, answer, chance, params)
+    make_edits = _TYPO if operation == "typo" else _MIX
+    edits = make_edits[language](prompt, answer, chance)
+    wanted = max(
+        2, round(params.share * units * (0.6 if language == "zh" else 1))
+    )  # a Chinese word has about two units
+    if len(edits) < 2:
+        return None
+    chosen = sorted(chance.sample(sorted(edits), min(wanted, len(edits))), reverse=True)
+    for start, end, new in chosen:
+        prompt = prompt[:start] + _apart(prompt, start, end, new) + prompt[end:]
+    return prompt
+
+
+def _eligible(cleaned: pl.DataFrame, params: NoiseParams) -> pl.DataFrame:
+    roles = pl.col("messages").list.eval(pl.element().struct.field("role"))
+    return cleaned.filter(
+        pl.col("kind") == "chat",
+        pl.col("origin").is_in(["human", "log"]),
+        pl.col("language").is_in(["zh", "en"]),
+        pl.col("task_type").is_in(list(params.task_types)),
+        pl.col("bucket") != "safety",
+        ~rec.tagged("robustness:"),
+        # The answer must be to the last prompt, not to a tool's result.
+        roles.list.tail(2).list.join(" ") == "user assistant",
+    )
+
+
+Edit = tuple[int, int, str]
+
+
+def _free(prompt: str) -> list[tuple[int, int]]:
+    """Spans of `prompt` between what is protected."""
+    spans, at = [], 0
+    for match in _PROTECTED.finditer(prompt):
+        spans.append((at, match.start()))
+        at = match.end()
+    return [(start, end) for start, end in [*spans, (at, len(prompt))] if start < end]
+
+
+def _words_en(prompt: str, answer: str, least: int) -> list[tuple[int, int, str]]:
+    """Lower-case English words that may be changed. Capitals may be names, which only their spelling can tell."""
+    used = {word for code in _CODE.findall(answer) for word in re.findall(r"[a-z]+", code)}
+    pattern = re.compile(rf"(?<![\w'’@#./\\-])[a-z]{{{least},}}(?![\w'’@/\\(=-]|\.\w)")
+    return [
+        (match.start(), match.end(), match.group())
+        for start, end in _free(prompt)
+        for match in pattern.finditer(prompt, start, end)
+        if match.group() not in _KEPT_EN and match.group() not in used
+    ]
+
+
+def _words_zh(prompt: str, answer: str) -> list[tuple[int, int, str]]:
+    """Words of the dictionary in `prompt`, longest first, without those that the answer's code uses."""
+    used = "".join(_CODE.findall(answer))
+    to_english = _dictionary()[0]
+    found, longest = [], max(map(len, to_english))
+    for start, end in _free(prompt):
+        at = start
+        while at < end:
+            word = next((w for n in range(longest, 1, -1) if (w := prompt[at : min(at + n, end)]) in to_english), None)
+            if word is not None and word not in used:
+                found.append((at, at + len(word), word))
+            at += len(word) if word else 1
+    return found
+
+
+def _typo_en(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
+    edits = []
+    for start, end, word in _words_en(prompt, answer, 4):
+        at = chance.randrange(1, len(word) - 2)  # the first and the last letter keep the word readable
+        kind = chance.choice(("swap", "drop", "neighbour", "double"))
+        if kind == "swap":
+            new = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+        elif kind == "drop":
+            new = word[:at] + word[at + 1 :]
+        elif kind == "neighbour":
+            new = word[:at] + chance.choice(_NEIGHBOURS[word[at]]) + word[at + 1 :]
+        else:
+            new = word[:at] + word[at] + word[at:]
+        if new != word and new not in _KEPT_EN:  # "there" must not become "three"
+            edits.append((start, end, new))
+    return edits
+
+
+def _typo_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
+    edits = []
+    to_english = _dictionary()[0]
+    for start, end, word in _words_zh(prompt, answer):
+        at = chance.randrange(len(word))
+        alike = [c for c in _same_sound(word, at) if word[:at] + c + word[at + 1 :] not in to_english]
+        if alike and word[at] not in _KEPT_ZH:
+            edits.append((start, end, word[:at] + chance.choice(alike) + word[at + 1 :]))
+    return edits
+
+
+def _mix_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
+    edits = []
+    for start, end, word in _words_zh(prompt, answer):
+        if any(character in _KEPT_ZH for character in word):
+            continue
+        english = _dictionary()[0][word]
+        new = english if english and chance.random() < 0.5 else _pinyin(word)
+        edits.append((start, end, new))
+    return edits
+
+
+def _mix_en(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
+    to_chinese = _dictionary()[1]
+    edits = []
+    for start, end, word in _words_en(prompt, answer, 2):
+        if word in to_chinese:
+            chinese = to_chinese[word]
+            edits.append((start, end, chinese if chance.random() < 0.5 else _pinyin(chinese)))
+    return edits
+
+
+_TYPO = {"en": _typo_en, "zh": _typo_zh}
+_MIX = {"en": _mix_en, "zh": _mix_zh}
+
+
+def _cut(prompt: str, answer: str, chance: random.Random, params: NoiseParams) -> str | None:
+    """`prompt` without its last half sentence; the tail holds no number, question, denial, and no word of the answer's own."""
+    whole = prompt.rstrip()
+    body = whole.rstrip("。.!！…~～ ")
+    ends = [match.end() for match in _SENTENCE_END.finditer(body)]
+    first = ends[-1] if ends else 0
+    units = list(_UNIT.finditer(whole))
+    free = _free(whole)
+    places = []
+    for number, unit in enumerate(units):
+        start = unit.start()
+        kept, tail = whole[:start], whole[start:]
+        if number < params.keep * len(units) or len(units) - number < 3 or start <= first:
+            continue
+        if not any(a <= start and b >= len(whole) for a, b in free):  # nothing protected goes
+            continue
+        if len(_UNIT.findall(whole[first:start])) < 2 or not _harmless(kept, tail, answer):
+            continue
+        places.append(start)
+    if not places:
+        return None
+    return whole[: chance.choice(places)].rstrip(" ,，、:：;；—-(（")
+
+
+def _harmless(kept: str, tail: str, answer: str) -> bool:
+    """Whether the answer can stand without `tail`: what it says of the tail's subjects, the rest of the prompt says too."""
+    if _QUESTION.search(tail) or any(c in _KEPT_ZH or c.isdigit() for c in tail):
+        return False
+    words = re.findall(r"[a-z]+(?:'[a-z]+)?", tail.lower().replace("’", "'"))
+    edge = re.findall(r"[a-z]+(?:'[a-z]+)?", kept.lower().replace("’", "'"))[-2:] if words else []
+    if any(word in _KEPT_EN or word in {"no", "not", "nor"} or word.endswith("n't") for word in words + edge):
+        return False
+    last = kept.rstrip()[-2:]  # a number or a denial at the edge has lost what it was about
+    if any(c in _KEPT_ZH or c.isdigit() for c in last):
+        return False
+    han = "".join(re.findall(rf"[{_HAN}]+", kept[-1:] + tail))  # a word that the cut goes through counts
+    subjects = {w[:5] for w in words if len(w) > 3} | {han[i : i + 2] for i in range(len(han) - 1)}
+    return not any(s in answer.lower() and s not in kept.lower() for s in subjects)
+
+
+def _apart(prompt: str, start: int, end: int, new: str) -> str:
+    """`new` with a space where its Latin letters would run into others, or into digits."""
+    latin = re.compile(r"[A-Za-z0-9]{2}")
+    before = " " if latin.fullmatch(prompt[start - 1 : start] + new[:1]) else ""
+    after = " " if latin.fullmatch(new[-1:] + prompt[end : end + 1]) else ""
+    return before + new + after
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> tuple[dict[str, str], dict[str, str]]:
+    """(Chinese → its first English word or "", each English word → Chinese) from words.tsv."""
+    to_english: dict[str, str] = {}
+    to_chinese: dict[str, str] = {}
+    for line in WORDS.read_text(encoding="utf-8").splitlines():
+        chinese, english = line.split("\t")
+        forms = english.split(",")
+        to_english[chinese] = forms[0]
+        to_chinese |= dict.fromkeys(filter(None, forms), chinese)
+    return to_english, to_chinese
+
+
+def _pinyin(word: str) -> str:
+    from pypinyin import lazy_pinyin
+
+    return " ".join(lazy_pinyin(word))
+
+
+@lru_cache(maxsize=4096)
+def _same_sound(word: str, at: int) -> tuple[str, ...]:
+    """Frequent characters that sound like the one at `at` in `word`: with its tone if there are any, else without."""
+    from pypinyin import Style, pinyin
+
+    def sounds(text: str, style: Any) -> list[str]:
+        return [s[0] for s in pinyin(text, style=style)]
+
+    for style in (Style.TONE, Style.NORMAL):
+        sound = sounds(word, style)[at]
+        alike = [c for c in sorted(set(_FREQUENT)) if c != word[at] and c not in _KEPT_ZH and _sound(c, style) == sound]
+        if alike:
+            return tuple(alike)
+    return ()
+
+
+@lru_cache(maxsize=4096)
+def _sound(character: str, style: Any) -> str:
+    from pypinyin import pinyin
+
+    return str(pinyin(character, style=style)[0][0])
