@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import Field
 
 from curation import records as rec
 from curation.errors import ConfigError
@@ -27,7 +26,6 @@ class LabelParams(Params):
     """`params.yaml: label`."""
 
     taxonomy: str = "curation/label/taxonomy.yaml"
-    min_confidence: float = Field(0.0, ge=0, le=1)  # below it the row is listed for review
 
 
 def label(
