@@ -138,7 +138,7 @@ def _synthesize() -> tuple[str, Break | None]:
         {"the plan over data/cleaned": planned["attempt"]},
         {"data/generated/attempts.parquet": attempts["attempt"]},
     )
-    kept = attempts.filter(pl.col("fate") == "kept")["id"]
+    kept = attempts.filter(pl.col("fate") == "kept")["record"]
     broken = broken or ledger.balance(
         "synthesize", {"data/generated/attempts.parquet": kept}, {"data/generated/records.parquet": made}
     )

@@ -11,7 +11,8 @@ from pipelines.stage import run
 
 
 def work(name: str) -> str:
-    from curation.clean import CleanParams, clean, duplicates
+    from curation.clean import CleanParams, clean
+    from curation.review import verdicts
     from curation.score import SIGNALS
 
     corpus = paths.CORPORA[name]
@@ -22,10 +23,8 @@ def work(name: str) -> str:
     }
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
-    verdicts = duplicates.verdicts(paths.VERDICTS.read_text(encoding="utf-8").splitlines(), str(paths.VERDICTS))
-    kept, dropped = clean(
-        rows, signals, labels, settings, verdicts=verdicts, evaluation=paths.EVALUATION, against=against
-    )
+    said = verdicts.read(paths.VERDICTS)
+    kept, dropped = clean(rows, signals, labels, settings, verdicts=said, evaluation=paths.EVALUATION, against=against)
     records.write(kept, corpus.cleaned / "records.parquet", "id")
     records.write(dropped, corpus.cleaned / "dropped.parquet", "id")
     rules = ", ".join(f"{rule} {n}" for rule, n in tally(dropped).items())

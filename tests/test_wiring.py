@@ -44,7 +44,7 @@ def imports(module: str) -> frozenset[str]:
             found |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in MODULES:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and node.value in MODULES:
             found.add(node.value)
     return frozenset(found & MODULES.keys()) - {module}
 
@@ -150,7 +150,7 @@ def test_every_params_key_is_read_by_code():
         dotted
         for section, model in params.models().items()
         for dotted, name, _ in leaves(model, values.get(section) or {}, section)
-        if not re.search(rf"\.{name}\b", code)
+        if not re.search(rf"\.{name}\b|\"{name}\"", code)
     ]
     assert unread == []
 

@@ -6,7 +6,6 @@ survivor that it truly resembles (chains drop nothing on hearsay), no cluster is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import polars as pl
@@ -162,24 +161,3 @@ def homogeneous_answer(frame: pl.DataFrame, params: DuplicateParams) -> pl.DataF
         pl.col("_first").alias("duplicate_of"),
         pl.lit("the same answer to another prompt").alias("detail"),
     )
-
-
-def verdicts(lines: list[str], where: str) -> dict[str, str]:
-    """data/review/verdicts.jsonl → id → accept or reject; the last word on an id holds. Raises ConfigError."""
-    from curation.errors import ConfigError
-
-    found = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            id_, verdict = entry["id"], entry["verdict"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f'{where}:{number}: found {error!s}; accepted: {{"id": …, "verdict": "accept" or "reject"}}.'
-            ) from None
-        if verdict not in ("accept", "reject"):
-            raise ConfigError(f"{where}:{number}: verdict is {verdict!r}; accepted: accept, reject.")
-        found[id_] = verdict
-    return found
