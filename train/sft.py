@@ -1,0 +1,321 @@
+"""Supervised fine-tuning of a LoRA adapter, thin over TRL: the mixture in its order, packed, weighted, resumable."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import polars as pl
+import xxhash
+
+from curation.cache import folder
+from curation.errors import DataError
+from curation.progress import Progress, silent
+from curation.render import Encoded, Renderer, RenderParams
+from train.losses import labels, row_nll, token_weights
+from train.params import TrainParams
+from train.plan import CONSUMED, plan
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run did. Losses are held-out nats a token on the rows read on the way; None where no row was held out."""
+
+    consumed: pl.DataFrame  # of CONSUMED
+    steps: int
+    planned_steps: int
+    best_step: int  # whose adapter is the one saved
+    heldout_before: float | None
+    heldout_best: float | None
+
+
+def fit(
+    train: pl.DataFrame,
+    heldout: pl.DataFrame,
+    params: TrainParams,
+    render: RenderParams,
+    *,
+    adapter: Path,
+    live: Path | None = None,
+    progress: Progress = silent,
+) -> Fitted:
+    """Train on `train` and write adapter, tokenizer and template to the folder `adapter`, whole or not at all.
+
+    `train` and `heldout` are frames as in data/mixed. Metrics go to the folder `live` as DVCLive's files. The adapter kept
+    is the one with the lowest held-out loss on `progress_rows`. A killed run goes on from its last checkpoint and ends
+    with the bytes that it would have had. Raises DataError for an empty mixture, rows over render.max_length and token
+    counts that are not the renderer's.
+    """
+    from curation.models import identity, load_tokenizer
+
+    if not len(train):
+        raise DataError(
+            "data/mixed/train.parquet: no rows; look at the mixture's manifest, then run `dvc repro mix` again."
+        )
+    schedule = plan(train, params, render.max_length)
+    renderer = Renderer(load_tokenizer(render.model), render.template)
+    rows = train.sort("position")
+    encoded = encode(rows, renderer, render)
+    watched = progress_rows(heldout, params.eval_tokens)
+    watched_encoded = [renderer.encode(row, render.turns) for row in watched.iter_rows(named=True)]
+    key = _key(rows, watched, params, render, f"{identity(render.model)}|{renderer.template}")
+    with _workspace(key) as workspace, _live(live) as watch:
+        trainer = _trainer(
+            rows, encoded, schedule, watched_encoded, params, render, renderer, workspace, watch, progress
+        )
+        _run(trainer, workspace, params)
+        _save(trainer.model, renderer, render.model, adapter)
+    heldout_losses = [e["heldout/nll"] for e in trainer.history if "heldout/nll" in e]
+    return Fitted(
+        consumed=pl.DataFrame(trainer.consumed, schema=CONSUMED, orient="row").sort("step", "sequence", "id", "repeat"),
+        steps=max(e["step"] for e in trainer.history),
+        planned_steps=int(schedule["step"].max()),  # type: ignore[arg-type]
+        best_step=trainer.best_step,
+        heldout_before=heldout_losses[0] if heldout_losses else None,
+        heldout_best=min(heldout_losses) if heldout_losses else None,
+    )
+
+
+def encode(rows: pl.DataFrame, renderer: Renderer, render: RenderParams) -> list[Encoded]:
+    """Each row rendered; raises DataError when a row's token count is not the one that mix wrote down."""
+    encoded = [renderer.encode(row, render.turns) for row in rows.iter_rows(named=True)]
+    for (identity, tokens, loss_tokens), e in zip(
+        rows.select("id", "tokens", "loss_tokens").iter_rows(), encoded, strict=True
+    ):
+        if (tokens, loss_tokens) != (len(e.ids), e.loss_tokens):
+            raise DataError(
+                f"data/mixed/train.parquet: {identity} counts {tokens} tokens, {loss_tokens} of them labels; rendered now it "
+                f"has {len(e.ids)} and {e.loss_tokens}. Run `dvc repro mix` with these render params."
+            )
+    return encoded
+
+
+def progress_rows(heldout: pl.DataFrame, tokens: int) -> pl.DataFrame:
+    """The held-out rows whose loss is read on the way: task types in turn, by content hash, until they hold `tokens`."""
+    by_type = pl.int_range(pl.len()).over("task_type")
+    turns = heldout.sort("content_hash", "id").with_columns(by_type.alias("_turn")).sort("_turn", "task_type")
+    return turns.filter(pl.col("tokens").cum_sum() - pl.col("tokens") < tokens).drop("_turn")
+
+
+def pack(rows: pl.DataFrame, encoded: list[Encoded], schedule: pl.DataFrame, params: TrainParams) -> Dataset:
+    """The packed sequences of one epoch in order: input_ids, labels, seq_lengths, loss_weights and, a token, its row's number.
+
+    A run that ends within its first epoch reads the planned rows only; later epochs read the same sequences again.
+    """
+    from datasets import Dataset
+
+    numbers = {p: i for i, p in enumerate(rows["position"])}
+    records = list(rows.select("weight", "bucket").iter_rows(named=True))
+    steps_an_epoch = plan_steps(schedule, len(rows))
+    sequences: list[dict[str, Any]] = []
+    first = schedule.filter(pl.col("step") <= steps_an_epoch)
+    for (_, _), part in first.group_by(["step", "sequence"], maintain_order=True):
+        members = [numbers[p] for p in part["position"]]
+        sequences.append(
+            {
+                "order": (part["step"][0], part["sequence"][0]),
+                "input_ids": [t for i in members for t in encoded[i].ids],
+                "labels": [t for i in members for t in labels(encoded[i])],
+                "seq_lengths": [len(encoded[i].ids) for i in members],
+                "loss_weights": [w for i in members for w in token_weights(encoded[i], records[i], params)],
+                "rows": [i for i in members for _ in encoded[i].ids],
+            }
+        )
+    sequences.sort(key=lambda s: s.pop("order"))
+    return Dataset.from_list(sequences)
+
+
+def plan_steps(schedule: pl.DataFrame, rows: int) -> int:
+    """Steps of the first epoch in `schedule`; it ends where each of the mixture's `rows` rows has been read once."""
+    return int(schedule.head(rows)["step"].max())  # type: ignore[arg-type]
+
+
+def _trainer(
+    rows: pl.DataFrame, encoded: list[Encoded], schedule: pl.DataFrame, watched: list[Encoded], params: TrainParams,
+    render: RenderParams, renderer: Renderer, workspace: Path, watch: Any, progress: Progress,
+) -> Trainer:  # fmt: skip
+    import datasets
+    from peft import LoraConfig
+    from transformers.utils import logging
+    from trl import SFTConfig
+
+    from curation.models import load_language_model
+    from train.trainer import Trainer
+
+    logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    steps = int(schedule["step"].max())  # type: ignore[arg-type]
+    model = load_language_model(render.model)
+    on_cpu = model.device.type == "cpu"
+    config = SFTConfig(
+        output_dir=str(workspace),
+        seed=params.seed,
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=params.accumulation,
+        train_sampling_strategy="sequential",  # position is the curriculum
+        learning_rate=params.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": params.min_lr_share},
+        warmup_steps=math.ceil(params.warmup_share * steps),
+        max_grad_norm=params.max_grad_norm,
+        neftune_noise_alpha=params.neftune_alpha or None,
+        # Rows come tokenised and packed. TRL's own preparation would sort them by length, and drop the two columns that
+        # carry weights and row numbers.
+        packing=False,
+        padding_free=True,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        bf16=not on_cpu,  # 2.5 times slower on a CPU
+        gradient_checkpointing=False,  # 1.5 times slower; a LoRA run of this size has the memory
+        use_cpu=on_cpu,
+        dataloader_num_workers=0,  # the order in which sequences are drawn is part of the promise
+        dataloader_pin_memory=not on_cpu,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        eval_strategy="no",
+        save_strategy="no",  # train.trainer asks for checkpoints itself, together with held-out losses
+        save_total_limit=2,  # the one before stays until the new one is whole
+        report_to="none",
+    )
+    return Trainer(
+        model=model,
+        args=config,
+        train_dataset=pack(rows, encoded, schedule, params),
+        processing_class=renderer.tokenizer,
+        peft_config=LoraConfig(
+            r=params.lora_r,
+            lora_alpha=params.lora_alpha,
+            lora_dropout=params.lora_dropout,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        ),
+        rows=list(rows.select("id", "repeat", "task_type").iter_rows()),
+        heldout=(lambda m: _nats(row_nll(m, watched))) if watched else None,
+        patience=params.patience,
+        eval_steps=params.eval_steps,
+        watch=watch,
+        progress=progress,
+        total_tokens=int(schedule["tokens"].sum()),
+    )
+
+
+def _nats(losses: list[tuple[float, int]]) -> float:
+    return math.fsum(total for total, _ in losses) / max(1, sum(n for _, n in losses))
+
+
+def _run(trainer: Trainer, workspace: Path, params: TrainParams) -> None:
+    """Train from the last whole checkpoint, if there is one, to the end; leave the best adapter in the model."""
+    from safetensors.torch import load_file
+
+    from train.trainer import newest
+
+    checkpoint = newest(workspace)
+    if checkpoint:
+        trainer.restore(checkpoint)
+    reached = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    if reached >= trainer.args.max_steps or trainer.failures >= params.patience:
+        assert checkpoint
+        trainer.put(load_file(checkpoint / "adapter_model.safetensors"))
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if trainer.best_adapter:
+        trainer.put(trainer.best_adapter)
+
+
+def _key(rows: pl.DataFrame, watched: pl.DataFrame, params: TrainParams, render: RenderParams, model: str) -> str:
+    """What the run's bytes depend on."""
+    import torch
+    import trl
+
+    data = rows.select("id", "content_hash", "position", "repeat", "weight", "bucket", "task_type").rows()
+    turns = [[m["loss_weight"] for m in messages or ()] for messages in rows["messages"].to_list()]
+    settings = {
+        "params": params.model_dump(),
+        "render": render.model_dump(),
+        "model": model,
+        "watched": watched["content_hash"].to_list(),
+        "versions": [torch.__version__, trl.__version__, "1"],
+    }
+    return xxhash.xxh3_128_hexdigest(json.dumps([data, turns, settings], sort_keys=True, default=str).encode())
+
+
+@contextmanager
+def _workspace(key: str) -> Iterator[Path]:
+    """The run's folder for checkpoints in the cache; one process at a time; gone when the run succeeds."""
+    path = folder() / "training" / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # experiments in other folders may train on the same data with the same params
+        path.mkdir(exist_ok=True)
+        yield path
+        shutil.rmtree(path)
+
+
+@contextmanager
+def _live(path: Path | None) -> Iterator[Any]:
+    """A function that writes an entry of the history to DVCLive's files in `path` (to nowhere for None)."""
+    if path is None:
+        yield lambda entry: None
+        return
+    from dvclive import Live
+
+    class Files(Live):
+        def _init_dvc(self) -> None:
+            """Looks for no repository: where git has none of DVC's, DVCLive would make and stage one (read in its source)."""
+
+    # A resumed run tells its history again, so the files are begun anew. `dvcyaml` would write into the root's dvc.yaml.
+    with Files(str(path), resume=False, report=None, save_dvc_exp=False, dvcyaml=None) as live:
+
+        def watch(entry: Mapping[str, Any]) -> None:
+            live.step = entry["step"]
+            for name, value in entry.items():
+                if name != "step":
+                    live.log_metric(name, value)
+            live.make_summary()
+
+        yield watch
+
+
+def _save(model: Any, renderer: Renderer, base: str, target: Path) -> None:
+    """Adapter, tokenizer and template in `target`, the same bytes for the same run and no path of this machine in them."""
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        model.save_pretrained(part, save_embedding_layers=False)
+        renderer.tokenizer.chat_template = renderer.template
+        renderer.tokenizer.save_pretrained(part)
+        (part / "README.md").unlink(missing_ok=True)
+        config = json.loads((part / "adapter_config.json").read_text())
+        config["base_model_name_or_path"] = base  # the name in params, not the folder that it led to here
+        config["target_modules"] = sorted(config["target_modules"])  # a set, whose order changes from run to run
+        (part / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def summary(fitted: Fitted) -> str:
+    """One line for people."""
+    numbers = {k: v for k, v in asdict(fitted).items() if k != "consumed"}
+    tokens, learned = fitted.consumed["tokens"].sum(), fitted.consumed["label_tokens"].sum()
+    heldout = (
+        f", held-out loss {numbers['heldout_before']:.4f} → {numbers['heldout_best']:.4f} at step {fitted.best_step}"
+        if fitted.heldout_before is not None
+        else ""
+    )
+    return f"{fitted.steps} of {fitted.planned_steps} steps, {len(fitted.consumed)} rows, {tokens} tokens ({learned} labels){heldout}"
