@@ -36,7 +36,7 @@ class SourceParams(Params):
     """One entry of `params.yaml: ingest.sources`: where to read, and what its rows have unless they say otherwise."""
 
     path: str  # file, glob, folder, hf:org/name, or a folder that `datasets` saved
-    name: str | None = None  # stands in ids; default: the file's name
+    name: str | None = Field(None, pattern=r"^[^/\s]+$")  # stands in ids; default: the file's name
     format: Literal["auto", "json", "jsonl", "csv", "tsv", "text", "parquet"] = "auto"
     layout: Literal["auto", "messages", "sharegpt", "alpaca", "pairs", "text"] = "auto"
     unit: Literal["file", "line", "block"] = "file"
