@@ -18,7 +18,8 @@ class TaskType(Params):
     bucket: str
     description: dict[str, str]
     subtypes: dict[str, dict[str, str]]
-    exemplars: dict[str, tuple[str, ...]] = {}
+    exemplars: dict[str, dict[str, tuple[str, ...]]] = {}  # subtype → language → requests
+    cues: dict[str, tuple[str, ...]] = {}  # subtype → patterns (polars regex, lower case) that name it
 
 
 class Domain(Params):
