@@ -77,6 +77,8 @@ _NEIGHBOURS = {
     for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
     for key, near in zip(row, [row[max(0, i - 1) : i] + row[i + 1 : i + 2] for i in range(len(row))], strict=True)
 }
+# Which noise a parent gets, by hash: the first that it can have. Few prompts can be cut, so half of those that can are.
+_PREFERENCES = (("cut", "typo", "mix"), ("cut", "mix", "typo"), ("typo", "mix", "cut"), ("mix", "typo", "cut"))
 
 
 class NoiseParams(Params):
@@ -101,9 +103,7 @@ def plan(cleaned: pl.DataFrame, params: NoiseParams, seed: int) -> list[tuple[st
     for key, parent, language, prompt, answer in order:
         if not any(room[language, operation] for operation in OPERATIONS):
             continue
-        # Few prompts can be cut, so those that can are.
-        rest = ("typo", "mix") if int(key, 16) % 2 else ("mix", "typo")
-        for operation in ("cut", *rest):
+        for operation in _PREFERENCES[int(key, 16) % len(_PREFERENCES)]:
             if change(operation, prompt, answer, language, f"{seed}|{parent}", params) is not None:
                 if room[language, operation]:
                     room[language, operation] -= 1
@@ -239,8 +239,6 @@ def _typo_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
 def _mix_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
     edits = []
     for start, end, word in _words_zh(prompt, answer):
-        if any(character in _KEPT_ZH for character in word):
-            continue
         english = _dictionary()[0][word]
         new = english if english and chance.random() < 0.5 else _pinyin(word)
         edits.append((start, end, new))
@@ -287,7 +285,8 @@ def _cut(prompt: str, answer: str, chance: random.Random, params: NoiseParams) -
 
 def _harmless(kept: str, tail: str, answer: str) -> bool:
     """Whether the answer can stand without `tail`: what it says of the tail's subjects, the rest of the prompt says too."""
-    if _QUESTION.search(tail) or any(c in _KEPT_ZH or c.isdigit() for c in tail):
+    # The edge counts too: a question word before the cut has lost its question.
+    if _QUESTION.search(kept[-12:] + tail) or any(c in _KEPT_ZH or c.isdigit() for c in tail):
         return False
     words = re.findall(r"[a-z]+(?:'[a-z]+)?", tail.lower().replace("’", "'"))
     edge = re.findall(r"[a-z]+(?:'[a-z]+)?", kept.lower().replace("’", "'"))[-2:] if words else []
