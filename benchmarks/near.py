@@ -15,7 +15,6 @@ import argparse
 import json
 import random
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -95,7 +94,8 @@ def corpus(rows: int, seed: int) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
         made.append((parts[0], ("" if tongue == 0 else " ").join(parts[1:]) or parts[0], tongue))
     messages = [[rec.message("user", p), rec.message("assistant", a)] for p, a, _ in made]
     frame = rec.frame(
-        {"id": str(i), "content_hash": rec.content_hash(m, None, None), "kind": "chat", "messages": m} for i, m in enumerate(messages)
+        {"id": str(i), "content_hash": rec.content_hash(m, None, None), "kind": "chat", "messages": m}
+        for i, m in enumerate(messages)
     )
     return frame.sample(fraction=1.0, shuffle=True, seed=seed), planted
 
@@ -104,7 +104,12 @@ def ours(path: Path) -> Iterator[tuple[str, str, float]]:
     from curation.score.near import NearParams, compute
 
     params = NearParams(floor=FLOOR, permutations=PERMUTATIONS, ngram_words=NGRAM, ngram_chars=NGRAM)
-    found = compute(rec.read(path), params).select("content_hash", "neighbours").explode("neighbours").drop_nulls()
+    found = (
+        compute(rec.read(path, columns=["content_hash", "kind", "messages", "text"]), params)
+        .select("content_hash", "neighbours")
+        .explode("neighbours")
+        .drop_nulls()
+    )
     other = pl.col("neighbours").struct.field("other")
     pairs = found.filter(pl.col("content_hash") < other).unnest("neighbours")
     yield from pairs.iter_rows()
@@ -151,18 +156,29 @@ CONTENDERS = {"ours": ours, "rensa": rensa, "datasketch": datasketch}
 def measure(name: str, path: Path, warm: Path, out: Path) -> None:
     """One run in this process: seconds and peak memory as JSON, the pairs as parquet."""
     list(CONTENDERS[name](warm))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     pairs = list(CONTENDERS[name](path))
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pl.DataFrame(pairs, orient="row", schema={"a": pl.String, "b": pl.String, "similarity": pl.Float64}).write_parquet(out)
-    print(json.dumps({"seconds": seconds, "peak_mb": peak / 1024, "before_mb": before / 1024}))
+    used = peak()
+    pl.DataFrame(pairs, orient="row", schema={"a": pl.String, "b": pl.String, "similarity": pl.Float64}).write_parquet(
+        out
+    )
+    print(json.dumps({"seconds": seconds, "peak_mb": used}))
 
 
-def quality(found: pl.DataFrame, frame: pl.DataFrame, planted: list[tuple[int, int]], seed: int) -> tuple[float, int, float]:
+def peak() -> float:
+    """Most memory that this process held, in MB. Not `getrusage`: its maximum is inherited from the parent."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def quality(
+    found: pl.DataFrame, frame: pl.DataFrame, planted: list[tuple[int, int]], seed: int
+) -> tuple[float, int, float]:
     """Recall of planted pairs with true Jaccard ≥ 0.8, how many they are, and the share of 2,000 found pairs that reach the floor."""
-    said = {key: "\n".join(m["content"] for m in messages) for key, messages in frame.select("content_hash", "messages").iter_rows()}
+    said = {
+        key: "\n".join(m["content"] for m in messages)
+        for key, messages in frame.select("content_hash", "messages").iter_rows()
+    }
     key = dict(frame.select(pl.col("id").cast(pl.Int64), "content_hash").iter_rows())
 
     def jaccard(a: str, b: str) -> float:
@@ -170,7 +186,9 @@ def quality(found: pl.DataFrame, frame: pl.DataFrame, planted: list[tuple[int, i
         return len(left & right) / len(left | right)
 
     rng = random.Random(seed)
-    wanted = [tuple(sorted((key[a], key[b]))) for a, b in rng.sample(planted, min(5000, len(planted))) if key[a] != key[b]]
+    wanted = [
+        tuple(sorted((key[a], key[b]))) for a, b in rng.sample(planted, min(5000, len(planted))) if key[a] != key[b]
+    ]
     wanted = [pair for pair in wanted if jaccard(*pair) >= 0.8]
     pairs = set(found.select("a", "b").iter_rows())
     sample = rng.sample(sorted(pairs), min(2000, len(pairs)))
@@ -196,22 +214,37 @@ def main() -> None:
         rec.write(frame, path)
         rec.write(frame.head(200), warm)
         size = frame["messages"].list.eval(pl.element().struct.field("content").str.len_bytes()).list.sum().mean()
-        print(f"{args.rows} rows of mean {size:.0f} bytes, {len(planted)} planted copies, floor {FLOOR}, median of {args.runs}")
+        print(
+            f"{args.rows} rows of mean {size:.0f} bytes, {len(planted)} planted copies, floor {FLOOR}, median of {args.runs}"
+        )
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.only}
         for _ in range(args.runs):
             for name in args.only:
-                command = [sys.executable, "-m", "benchmarks.near", "--measure", name, str(path), str(warm), f"{folder}/{name}.parquet"]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.near",
+                    "--measure",
+                    name,
+                    str(path),
+                    str(warm),
+                    f"{folder}/{name}.parquet",
+                ]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 runs[name].append(json.loads(done.stdout))
         base = statistics.median(r["seconds"] for r in next(iter(runs.values())))
-        print(f"{'':12}{'seconds':>9}{'rows/s':>10}{'time':>8}{'recall':>8}{'precision':>11}{'pairs':>10}{'peak MB':>9}")
+        print(
+            f"{'':12}{'seconds':>9}{'rows/s':>10}{'time':>8}{'recall':>8}{'precision':>11}{'pairs':>10}{'peak MB':>9}"
+        )
         for name, measured in runs.items():
             seconds = statistics.median(r["seconds"] for r in measured)
             found = pl.read_parquet(f"{folder}/{name}.parquet")
             recall, _, precision = quality(found, frame, planted, args.seed)
-            peak = max(r["peak_mb"] for r in measured)
+            memory = max(r["peak_mb"] for r in measured)
             rate = args.rows / seconds
-            print(f"{name:12}{seconds:9.2f}{rate:10.0f}{seconds / base:7.1f}x{recall:8.4f}{precision:11.4f}{len(found):10}{peak:9.0f}")
+            print(
+                f"{name:12}{seconds:9.2f}{rate:10.0f}{seconds / base:7.1f}x{recall:8.4f}{precision:11.4f}{len(found):10}{memory:9.0f}"
+            )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -106,7 +107,10 @@ def _rows(records: pl.DataFrame) -> _Rows:
     import numpy as np
 
     # Not `distinct`: sorting frames of messages costs more than all the rest.
-    records = records.select("content_hash", "kind", "messages", "text").filter(pl.col("content_hash").is_first_distinct())
+    records = records.select("content_hash", "kind", "messages", "text")
+    distinct = records["content_hash"].is_first_distinct()
+    if not distinct.all():
+        records = records.filter(distinct)
     order = records["content_hash"].arg_sort().to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
@@ -164,7 +168,7 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
     parts: list[tuple[np.ndarray, np.ndarray]] = []  # rows, their sets
     done = 0
     with ThreadPoolExecutor(threads()) as pool:
-        for where, sets in pool.map(lambda s: (s[1], hashed(*s, False).copy()), slices()):
+        for where, sets in pool.map(lambda s: (s[1], hashed(s[0], s[1], False).copy()), slices()):
             parts.append((where[~slow[where]], sets))
             done += len(where)
             progress("near", done, rows)
@@ -187,8 +191,11 @@ def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
     array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
-    found = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1] if len(array) else np.zeros(1, np.int64)
-    return found, np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
+    nothing = data is None or data.size == 0
+    text = np.zeros(1, np.uint8) if nothing else np.frombuffer(data, np.uint8)
+    if len(array) == 0:
+        return np.zeros(1, np.int64), text
+    return np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1], text
 
 
 def _first_of_group(work: _Work, low: int, high: int) -> np.ndarray:
@@ -228,9 +235,14 @@ def _links(work: _Work, rows: np.ndarray, own: int, across: bool, params: NearPa
             keys = (work.keys[rows, band] & np.uint32(0xFFFFFFFE)).astype(np.uint64)
             ordered = np.sort((keys << np.uint64(32)) | rows.astype(np.uint64))
             shingles.crowd(ordered, work.keys, band, own, across, params.crowd)
-            cuts = _cuts(ordered)
-            list(pool.map(lambda cut, band=band, ordered=ordered: search(band, ordered, *cut), zip(cuts, cuts[1:])))
-    columns = [np.concatenate(part) for part in zip(*found, strict=True)] if found else [np.zeros(0, np.int32)] * 2 + [np.zeros(0)]
+            jobs = [pool.submit(search, band, ordered, low, high) for low, high in pairwise(_cuts(ordered))]
+            for job in jobs:
+                job.result()
+    columns = (
+        [np.concatenate(part) for part in zip(*found, strict=True)]
+        if found
+        else [np.zeros(0, np.int32)] * 2 + [np.zeros(0)]
+    )
     return pl.DataFrame(dict(zip(pairs.LINKS, columns, strict=True)), schema=pairs.LINKS)
 
 
@@ -244,4 +256,3 @@ def _cuts(ordered: np.ndarray) -> list[int]:
         key = ordered[at] >> shift
         cuts.add(int(np.searchsorted(ordered, key << shift)))
     return sorted(cuts)
-

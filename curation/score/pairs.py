@@ -38,7 +38,9 @@ class Side:
         return np.flatnonzero(self.first == np.arange(len(self.first)))
 
 
-def sidecar(own: Side, links: pl.DataFrame, reasons: pl.Series, there: Side | None = None, across: pl.DataFrame | None = None) -> pl.DataFrame:
+def sidecar(
+    own: Side, links: pl.DataFrame, reasons: pl.Series, there: Side | None = None, across: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """`content_hash`, `neighbours`, `against`, `group`, `not_applicable` (`reasons`; the others are null where it is not).
 
     `links` (LINKS) name the leaders of two groups of `own`, each pair once; `across` a leader of `own` and one of `there`.
@@ -61,12 +63,16 @@ def sidecar(own: Side, links: pl.DataFrame, reasons: pl.Series, there: Side | No
 
 
 def _inside(own: Side, links: pl.DataFrame) -> pl.DataFrame:
-    both = pl.concat([links, links.select(pl.col("second").alias("first"), pl.col("first").alias("second"), "similarity")])
+    both = pl.concat(
+        [links, links.select(pl.col("second").alias("first"), pl.col("first").alias("second"), "similarity")]
+    )
     members, standing = _members(own), _members(own, _COPIES)
     edges = _spread(both, standing, standing)
     alike = members.filter(pl.len().over("leader") > 1) if _repeats(members) else members.clear()
     if len(alike):
-        forth = alike.join(standing.select("leader", pl.col("row").alias("to")), on="leader").filter(pl.col("row") != pl.col("to"))
+        forth = alike.join(standing.select("leader", pl.col("row").alias("to")), on="leader").filter(
+            pl.col("row") != pl.col("to")
+        )
         back = forth.filter(pl.col("nth") >= _COPIES).select(pl.col("to").alias("row"), pl.col("row").alias("to"))
         copies = pl.concat([forth.select("row", "to"), back]).with_columns(pl.lit(1.0).alias("similarity"))
         edges = pl.concat([edges, copies])
@@ -107,5 +113,5 @@ def _members(side: Side, most: int | None = None) -> pl.DataFrame:
     nth = np.empty(len(rows), np.int64)
     nth[by_group] = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
     columns = {"leader": leader, "row": rows, "nth": nth}
-    members = pl.DataFrame(columns, schema={name: pl.Int32 for name in columns})
+    members = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int32))
     return members if most is None else members.filter(pl.col("nth") < most)

@@ -53,7 +53,9 @@ def compute(
     import numpy as np
 
     if against is not None and against_embeddings is None:
-        raise DataError("signal semantic: rows to differ from, but no embeddings of them; compute the signal embedding of them first.")
+        raise DataError(
+            "signal semantic: rows to differ from, but no embeddings of them; compute the signal embedding of them first."
+        )
     own = _joined(records, embeddings)
     other = _joined(against, against_embeddings) if against is not None and against_embeddings is not None else None
     found: dict[str, list[pl.DataFrame]] = {"links": [], "across": []}
@@ -79,21 +81,25 @@ def compute(
     links = pl.concat(found["links"])
     if other is None:
         return pairs.sidecar(here, links, own["reason"])
-    return pairs.sidecar(here, links, own["reason"], pairs.Side(other["content_hash"], first_there), pl.concat(found["across"]))
+    return pairs.sidecar(
+        here, links, own["reason"], pairs.Side(other["content_hash"], first_there), pl.concat(found["across"])
+    )
 
 
 def _joined(records: pl.DataFrame, embeddings: pl.DataFrame) -> pl.DataFrame:
     """Distinct rows in order: `content_hash`, `kind`, `prompt`, `answer` (vectors), `reason`."""
     rows = records.select("content_hash", "kind").unique("content_hash", keep="any").sort("content_hash")
-    rows = rows.join(embeddings.with_columns(pl.lit(True).alias("known")), on="content_hash", how="left", maintain_order="left")
+    rows = rows.join(
+        embeddings.with_columns(pl.lit(True).alias("known")), on="content_hash", how="left", maintain_order="left"
+    )
     unknown = rows.filter(pl.col("known").is_null())
     if len(unknown):
         raise DataError(
             f"signal semantic: no embedding for {len(unknown)} of {len(rows)} rows, first {unknown['content_hash'][0]}; "
             "compute the signal embedding of these records first."
         )
-    missing = pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer"))
-    missing = missing.when((pl.col("kind") == "chat") & pl.col("prompt").is_null()).then(pl.lit("no_prompt"))
+    no_prompt = (pl.col("kind") == "chat") & pl.col("prompt").is_null()
+    missing = pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer")).when(no_prompt).then(pl.lit("no_prompt"))
     return rows.with_columns(pl.coalesce("not_applicable", missing).alias("reason"))
 
 
@@ -103,8 +109,10 @@ def _vectors(rows: pl.DataFrame, kind: str) -> tuple[np.ndarray, list[np.ndarray
 
     some = rows.with_row_index("row").filter(pl.col("reason").is_null() & (pl.col("kind") == kind))
     names = ("prompt", "answer") if kind == "chat" else ("answer",)
-    width = some["answer"].list.len().max() or 0
-    sides = [some[name].explode().to_numpy().reshape(-1, width) if width else np.zeros((0, 0), np.float32) for name in names]
+    width = len(some["answer"][0]) if len(some) else 0
+    sides = [
+        some[name].explode().to_numpy().reshape(-1, width) if width else np.zeros((0, 0), np.float32) for name in names
+    ]
     return some["row"].to_numpy().astype(np.int64), [np.ascontiguousarray(s, np.float32) for s in sides]
 
 
@@ -114,7 +122,9 @@ def _group(rows: np.ndarray, sides: list[np.ndarray], first: np.ndarray) -> np.n
     import xxhash
 
     seen: dict[bytes, int] = {}
-    leaders = [seen.setdefault(xxhash.xxh3_128_digest(b"".join(s[i].tobytes() for s in sides)), i) for i in range(len(rows))]
+    leaders = [
+        seen.setdefault(xxhash.xxh3_128_digest(b"".join(s[i].tobytes() for s in sides)), i) for i in range(len(rows))
+    ]
     positions = np.array(leaders, np.int64)
     first[rows] = rows[positions]
     return np.flatnonzero(positions == np.arange(len(rows)))
@@ -126,7 +136,9 @@ def _named(links: pl.DataFrame, rows: np.ndarray, there: np.ndarray) -> pl.DataF
     return pl.DataFrame({**ends, "similarity": links["similarity"]}, schema=pairs.LINKS)
 
 
-def _search(mine: list[np.ndarray], theirs: list[np.ndarray], inside: bool, params: SemanticParams, progress: Progress) -> pl.DataFrame:
+def _search(
+    mine: list[np.ndarray], theirs: list[np.ndarray], inside: bool, params: SemanticParams, progress: Progress
+) -> pl.DataFrame:
     """Links by position, `first` in `mine`, `second` in `theirs`; within one corpus each pair once."""
     import numpy as np
 
@@ -187,7 +199,7 @@ def _cells(
     import faiss
     import numpy as np
 
-    ours, others = (np.hstack(sides) / np.float32(np.sqrt(len(sides))) for sides in (mine, theirs))
+    ours, others = (np.hstack(sides) / np.sqrt(np.float32(len(sides))) for sides in (mine, theirs))
     if not len(ours) or not len(others):
         return
     cells = max(1, min(int(4 * len(others) ** 0.5), len(others) // 39))
@@ -198,6 +210,7 @@ def _cells(
     index.nprobe = min(32, cells)
     for begin in range(0, len(ours), _BLOCK):
         limits, _, to = index.range_search(ours[begin : begin + _BLOCK], params.floor - _SLACK)
-        row = np.repeat(np.arange(len(limits) - 1), np.diff(limits.astype(np.int64))) + begin
+        counts = (limits[1:] - limits[:-1]).astype(np.int64)
+        row = np.repeat(np.arange(len(counts)), counts) + begin
         keep = to < row if inside else slice(None)
         yield begin, row[keep], to[keep]
