@@ -1,0 +1,53 @@
+"""Differences between two texts by words, and by characters where a script is written without spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+_UNIT = re.compile(r"[^\W\d_㐀-鿿豈-﫿぀-ヿ]+|\d+|\s+|.", re.DOTALL)
+SAME, ONLY_FIRST, ONLY_SECOND, LEFT_OUT = "same", "del", "ins", "gap"
+Piece = tuple[str, str]
+
+
+def words(text: str) -> list[str]:
+    """Units that together give the text again: words, numbers, runs of blanks, single Chinese characters, single marks."""
+    return _UNIT.findall(text)
+
+
+def diff(first: str, second: str, *, most: int = 1500, around: int = 90) -> list[Piece]:
+    """(kind, text) pieces: `same`, `del` (only in the first), `ins` (only in the second), `gap` (same, left out; its length).
+
+    Texts are compared up to `most` units, since the time grows with their product; of long stretches that are the same,
+    `around` characters on each side stay.
+    """
+    a, b = words(first)[:most], words(second)[:most]
+    pieces: list[Piece] = []
+    for kind, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if kind == "equal":
+            pieces.append((SAME, "".join(a[i:j])))
+            continue
+        if j > i:
+            pieces.append((ONLY_FIRST, "".join(a[i:j])))
+        if m > k:
+            pieces.append((ONLY_SECOND, "".join(b[k:m])))
+    return _shortened(pieces, around)
+
+
+def _shortened(pieces: Sequence[Piece], around: int) -> list[Piece]:
+    found: list[Piece] = []
+    for number, (kind, text) in enumerate(pieces):
+        head = 0 if number == 0 else around
+        tail = 0 if number == len(pieces) - 1 else around
+        if len(pieces) == 1:
+            head = 4 * around
+        if kind != SAME or len(text) <= head + tail + 2 * around:
+            found.append((kind, text))
+            continue
+        if head:
+            found.append((SAME, text[:head]))
+        found.append((LEFT_OUT, str(len(text) - head - tail)))
+        if tail:
+            found.append((SAME, text[-tail:]))
+    return found

@@ -1,0 +1,107 @@
+"""The summary for the terminal: the same numbers as the page's, without the rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from curation.report import summary, training
+from curation.report.run import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WORDS = {"source_rows": "source rows", "kept_raw": "cleaned", "kept_generated": "synthesized", "heldout": "held out", "train": "to train on",
+          "consumed": "read", "unreached": "not reached", "loss_tokens": "loss tokens", "task_types": "task types",
+          "rules_hit": "rules hit", "edits": "edit entries"}  # fmt: skip
+_ESCAPES = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "�")  # names come from strangers' files; a terminal obeys escapes
+WIDTH = 24
+
+
+def plain(word: object) -> str:
+    """A name without control characters and markup."""
+    return escape(str(word).translate(_ESCAPES))
+
+
+def show(run: Run, console: Console, page: str | None) -> None:
+    """Print funnel, drops, mixture, scores and gate of a run; `page`: where the page is, None before it is made."""
+    steps = summary.funnel(run)
+    if steps:
+        _funnel(console, steps)
+    if run.raw.dropped is not None:
+        _drops(console, run)
+    mixture = summary.mixture(run)
+    if mixture:
+        _mixture(console, mixture)
+    _scores(console, run)
+    if run.gate:
+        console.print("gate       " + ("[green]passed[/]" if run.gate["passed"] else "[red]not passed[/]"))
+        for reason in run.gate["reasons"]:
+            console.print(f"           - {plain(reason)}")
+    console.print(f"page       {page}" if page else "page       not made yet: dvc repro report")
+    console.print("audit      `curation audit` recounts every row, the sources included")
+
+
+def _table(title: str, *columns: tuple[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
+    return table
+
+
+def _funnel(console: Console, steps: list[summary.Step]) -> None:
+    table = _table("from sources to loss tokens", ("stage", "left"), ("", "left"), ("", "left"))
+    for step in steps:
+        came, went = (" + ".join(f"{n:,} {_WORDS.get(k, k)}" for k, n in side) for side in (step.came, step.went))
+        notes = ", ".join(f"{n:,} {_WORDS.get(k, k)}" for k, n in step.notes)
+        table.add_row(step.stage, f"{came} = {went}", f"[dim]{notes}[/]" if step.balanced else f"[red]{plain(step.problem)}[/]")
+    console.print(table)
+    console.print()
+
+
+def _drops(console: Console, run: Run) -> None:
+    drops = summary.drops(run)
+    most = max((sum(by.values()) for _, by in drops), default=1)
+    table = _table("dropped by rule", ("rule", "left"), ("raw", "right"), ("made", "right"), ("", "left"))
+    for rule, by in drops:
+        bar = Text("█" * max(1, round(WIDTH * sum(by.values()) / most)), style="red")
+        table.add_row(plain(rule), f"{by.get('raw', 0):,}", f"{by['generated']:,}" if "generated" in by else "", bar)
+    console.print(table if drops else "no rule dropped a row")
+    console.print()
+
+
+def _mixture(console: Console, mixture: summary.Mixture) -> None:
+    order = [mixture.unit, *(u for u in summary.UNITS if u != mixture.unit)]
+    columns = [(_WORDS.get(u, u), "right") for u in order]
+    table = _table(f"mixture, measured in {_WORDS.get(mixture.unit, mixture.unit)}", ("bucket", "left"), ("target", "right"), *columns)
+    for b in mixture.buckets:
+        target = "—" if b.target is None else f"{b.target:.1%}"
+        table.add_row(plain(b.bucket), target, *(f"{b.achieved[u]:,} [dim]{b.share[u]:6.1%}[/]" for u in order))
+    table.add_row("all", "", *(f"{mixture.whole[u]:,} [dim]{1:6.1%}[/]" for u in order), style="bold")
+    console.print(table)
+    if mixture.unused:
+        console.print("unused     " + ", ".join(f"{plain(reason)} {k['rows']:,}" for reason, k in mixture.unused))
+    console.print()
+
+
+_STYLE = {"better": "green", "worse": "red", "unclear": "yellow"}
+
+
+def _scores(console: Console, run: Run) -> None:
+    whole = training.heldout(run)
+    if whole is None:
+        return
+    table = _table("held-out loss, nats a token", ("", "left"), ("rows", "right"), ("base", "right"), ("trained", "right"), ("difference", "right"), ("interval", "right"), ("", "left"))
+    for score in [whole, *training.by_task(run)]:
+        if score.difference is None:
+            continue
+        numbers = (f"{score.rows:,}", f"{score.base:.4f}", f"{score.trained:.4f}", f"{score.difference:+.4f}", f"{score.low:+.3f} … {score.high:+.3f}")
+        table.add_row(plain(score.name), *numbers, f"[{_STYLE.get(score.verdict, 'none')}]{plain(score.verdict)}[/]", style="bold" if score is whole else "")
+    console.print(table)
+    for task in training.benchmark(run):
+        if task.base is not None and task.trained is not None:
+            console.print(f"{'benchmark' if task.name == 'all' else '':10} {plain(task.name)}: {task.base:.1%} → {task.trained:.1%} of {task.items} items")
+    console.print()

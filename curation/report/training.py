@@ -1,0 +1,107 @@
+"""What training and evaluation wrote: loss curves, and scores of the trained model beside its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curation.report.run import Run
+
+Points = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """(step, value) points; losses in nats a token."""
+
+    loss: Points
+    tasks: Mapping[str, Points]
+    heldout: Points
+    grad_norm: Points
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """The step whose adapter was kept: the first with the lowest held-out loss."""
+        return min(self.heldout, key=lambda p: (p[1], p[0]), default=None)
+
+
+def curves(run: Run) -> Curves | None:
+    """None before `train` has run."""
+    if run.history is None or not run.history.height:
+        return None
+
+    def points(name: str) -> Points:
+        return tuple(run.history.filter(pl.col("name") == name).sort("step").select("step", "value").iter_rows())  # type: ignore[union-attr]
+
+    prefix = "train/task/"
+    tasks = sorted({n for n in run.history["name"] if n.startswith(prefix)})
+    return Curves(points("train/loss"), {n.removeprefix(prefix): points(n) for n in tasks}, points("heldout/nll"), points("train/grad_norm"))
+
+
+@dataclass(frozen=True)
+class Score:
+    """One comparison on held-out rows. `difference`: trained minus base in nats a token, negative is better."""
+
+    name: str
+    rows: int
+    tokens: int
+    base: float | None
+    trained: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+def heldout(run: Run) -> Score | None:
+    """All held-out rows; None before `evaluate` has run."""
+    return _score("all", run.scores["heldout"]) if run.scores else None
+
+
+def by_task(run: Run) -> list[Score]:
+    """Most tokens first."""
+    found = [_score(name, said) for name, said in (run.scores_by_task or {}).items()]
+    return sorted(found, key=lambda s: (-s.tokens, s.name))
+
+
+def _score(name: str, said: Mapping[str, Any]) -> Score:
+    return Score(
+        name, said["rows"], said["tokens"], said["nll_base"], said["nll_trained"], said["difference"], said["low"],
+        said["high"], said["verdict"],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark task: shares of the items that are right."""
+
+    name: str
+    items: int
+    base: float | None
+    trained: float | None
+
+
+def benchmark(run: Run) -> tuple[Task, ...]:
+    """The whole first (its name is `all`), then each task."""
+    if not run.scores:
+        return ()
+    said = run.scores["benchmark"]
+    tasks = [(name, t) for name, t in sorted(said.items()) if isinstance(t, Mapping)]
+    return tuple(Task(name, t["items"], t["base"], t["trained"]) for name, t in [("all", said), *tasks])
+
+
+def cases(run: Run, most: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Items on which the models differ, then the others: `won`, `lost`, `both`, `neither`, up to `most` each."""
+    found: dict[str, list[Mapping[str, Any]]] = {"won": [], "lost": [], "both": [], "neither": []}
+    for case in run.cases:
+        base, trained = bool(case["base_correct"]), bool(case["trained_correct"])
+        found["both" if base and trained else "won" if trained else "lost" if base else "neither"].append(case)
+    return {fate: sorted(listed, key=lambda c: (c["task"], c["key"]))[:most] for fate, listed in found.items()}
+
+
+def fates(run: Run) -> dict[str, int]:
+    """How many items each fate of `cases` has."""
+    return {fate: len(listed) for fate, listed in cases(run, len(run.cases)).items()}
