@@ -30,7 +30,10 @@ class AnswerParams(Params):
 
 
 _BLANK = r"^[\s\p{Cf}.…—–_*#|>-]*$"
-_NO_ANSWER = r"(?i)^\s*(?:<no ?(?:in|out)put>|\[?no (?:output|response|answer)(?: given| provided)?\]?|nan|undefined|（无回答）|\[无\])\s*$"
+_NO_ANSWER = (
+    r"(?i)^\s*(?:<no ?(?:in|out)put>|\[?no (?:output|response|answer)(?: given| provided)?\]?|nan"
+    r"|undefined|（无回答）|\[无\])\s*$"
+)
 
 
 def empty_answer(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
@@ -39,14 +42,22 @@ def empty_answer(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     nothing = turn.field("content").fill_null("").str.contains(_BLANK) & turn.field("tool_calls").is_null()
     silent = pl.col("messages").list.eval((turn.field("role") == "assistant") & nothing).list.any()
     hit = _CHAT & (silent | pl.col("last_answer").str.contains(_NO_ANSWER))
-    return hits(frame, hit, value=pl.col("last_answer").str.strip_chars().str.len_chars(), limit=1, detail="an assistant turn is empty")
+    return hits(
+        frame,
+        hit,
+        value=pl.col("last_answer").str.strip_chars().str.len_chars(),
+        limit=1,
+        detail="an assistant turn is empty",
+    )
 
 
 def empty_prompt(frame: pl.DataFrame) -> pl.DataFrame:
     """A user turn without a word: the answer would be learned as a reply to nothing."""
     turn = pl.element().struct
     silent = (turn.field("role") == "user") & turn.field("content").fill_null("").str.contains(r"^[\s\p{Cf}]*$")
-    return hits(frame, _CHAT & pl.col("messages").list.eval(silent).list.any(), value=0, limit=1, detail="a user turn is empty")
+    return hits(
+        frame, _CHAT & pl.col("messages").list.eval(silent).list.any(), value=0, limit=1, detail="a user turn is empty"
+    )
 
 
 def too_long(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
@@ -66,20 +77,28 @@ def too_long(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
 
 
 _LONG_FORM = (
-    r"(?i)\b(?:essay|article|story|report|speech|blog post|cover letter|in detail|detailed|paragraphs?|monologue|tutorial)\b"
+    r"(?i)\b(?:essay|article|story|report|speech|blog post|cover letter|in detail|detailed|paragraphs?"
+    r"|monologue|tutorial)\b"
     r"|作文|文章|故事|小说|演讲稿|报告|详细|论文|散文|一篇|教程|一段话|\d+\s*字"
 )
 _PROSE = (
-    r"(?i)\b(?:explain|describe|discuss|elaborate|compare|contrast|analy[sz]e|outline|e-?mail|letter|review|instructions|steps"
+    r"(?i)\b(?:explain|describe|discuss|elaborate|compare|contrast|analy[sz]e|outline|e-?mail|letter"
+    r"|review|instructions|steps"
     r"|advice|tell me about|how (?:do|does|can|could|would|should|to)|why (?:do|does|is|are|did|was|were))\b"
-    r"|解释|说明|描述|介绍|阐述|论述|分析|讨论|谈谈|讲讲|如何|怎么|怎样|为什么|为何|比较|步骤|建议|写一(?:封|段|份|则)|[一几]?封信|邮件"
+    r"|解释|说明|描述|介绍|阐述|论述|分析|讨论|谈谈|讲讲|如何|怎么|怎样|为什么|为何|比较|步骤|建议"
+    r"|写一(?:封|段|份|则)|[一几]?封信|邮件"
 )
 _BRIEF = (
-    r"(?i)\b(?:words?|phrases?|one sentence|a sentence|letters?\b.{0,12}\bin|titles?|headlines?|slogans?|taglines?|names?|naming|yes or no"
-    r"|true or false|labels?|classif\w*|categor\w*|synonyms?|antonyms?|brief|briefly|short|tweet|poem|haiku|how (?:many|much|old|long|far|tall|often)"
-    r"|numbers?|only|just|translat\w*|choose|select|pick|which|identify|calculate|compute|solve|say|spell|spelled|pronounce|called|edit|correct"
-    r"|rewrite|rephrase|convert|complete|fill|determine|find|what (?:is|are|was)|who|when|where|best describes?|described)\b"
-    r"|词|字母|一句|标题|题目|名字|名称|取名|起名|口号|标语|对联|简短|简要|简洁|是否|判断|分类|归类|类别|标签|选|哪|几|多少|翻译|数字|计算|改写|只|"
+    r"(?i)\b(?:words?|phrases?|one sentence|a sentence|letters?\b.{0,12}\bin|titles?|headlines?|slogans?"
+    r"|taglines?|names?|naming|yes or no"
+    r"|true or false|labels?|classif\w*|categor\w*|synonyms?|antonyms?|brief|briefly|short|tweet|poem"
+    r"|haiku|how (?:many|much|old|long|far|tall|often)"
+    r"|numbers?|only|just|translat\w*|choose|select|pick|which|identify|calculate|compute|solve|say|spell"
+    r"|spelled|pronounce|called|edit|correct"
+    r"|rewrite|rephrase|convert|complete|fill|determine|find|what (?:is|are|was)|who|when|where"
+    r"|best describes?|described)\b"
+    r"|词|字母|一句|标题|题目|名字|名称|取名|起名|口号|标语|对联|简短|简要|简洁|是否|判断|分类|归类|类别"
+    r"|标签|选|哪|几|多少|翻译|数字|计算|改写|只|"
     r"怎么(?:说|写|读|念|称呼|叫|样)|叫什么|填空|补全|补充|纠正|更正|求|什么(?:类|词|字|意思)|短语|句子"
 )
 _CLOSED = ("classification", "extraction", "closed_qa", "math", "translation", "tool_use", "code", "rewriting", "text")
@@ -92,16 +111,21 @@ def too_short(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     """
     most = max(params.min_units, params.min_units_long_form)
     # 12 characters a unit: longer answers cannot be short.
-    small = frame.filter(_CHAT & (pl.col("length.last_answer_chars") <= 12 * most) & ~pl.col("last_answer").str.contains("`"))
+    small = frame.filter(
+        _CHAT & (pl.col("length.last_answer_chars") <= 12 * most) & ~pl.col("last_answer").str.contains("`")
+    )
     small = small.with_columns(units("last_answer").alias("_units"))
     asked = pl.col("last_prompt")
     long_form = asked.str.contains(r"(?i)^(?:.*[。.!?！？\n]\s*)?(?:please |请|帮我|能否|can you |could you |i need |i want )?\s*(?:you )?"
-        r"(?:write|compose|draft|create|generate|tell|give|produce|写|撰写|创作|编写|起草|生成|讲|请写|给我写|帮我写).{0,80}") & asked.str.contains(_LONG_FORM)  # fmt: skip
+        r"(?:write|compose|draft|create|generate|tell|give|produce|写|撰写|创作|编写|起草|生成|讲|请写|给我写"
+        r"|帮我写).{0,80}") & asked.str.contains(_LONG_FORM)  # fmt: skip
     brief = asked.str.contains(_BRIEF)
     open_ended = asked.str.contains(_PROSE) & ~pl.col("task_type").is_in(list(_CLOSED))
     limit = pl.when(long_form).then(params.min_units_long_form).when(open_ended).then(params.min_units)
     numeric = ~pl.col("last_answer").str.contains(r"\p{L}")
-    verdict = pl.col("last_answer").str.contains(r"(?i)^\W*(?:yes|no|true|false|是的?|否|对的?|不对|不是|正确|错误|不能|能|可以|不可以|有|没有)\W*$")
+    verdict = pl.col("last_answer").str.contains(
+        r"(?i)^\W*(?:yes|no|true|false|是的?|否|对的?|不对|不是|正确|错误|不能|能|可以|不可以|有|没有)\W*$"
+    )
     hit = (pl.col("_units") < limit) & ~brief & ~numeric & ~verdict
     return hits(small, hit, value=pl.col("_units"), limit=limit, detail="units, where prose is asked for")
 
@@ -112,7 +136,9 @@ def repetition(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     most = pl.when(chinese).then(params.max_duplicate_share_zh).otherwise(params.max_duplicate_share)
     longest = pl.when(chinese).then(params.max_run_chars_zh).otherwise(params.max_run_chars)
     share, run = pl.col("repetition.duplicate_share"), pl.col("repetition.longest_run")
-    asked = pl.col("prompt").str.contains(r"(?i)\brepeat|\b\d+ times\b|\blyrics\b|\bchorus\b|\bsong\b|重复|\d+\s*遍|\d+\s*次|歌词|副歌|绕口令|抄写")
+    asked = pl.col("prompt").str.contains(
+        r"(?i)\brepeat|\b\d+ times\b|\blyrics\b|\bchorus\b|\bsong\b|重复|\d+\s*遍|\d+\s*次|歌词|副歌|绕口令|抄写"
+    )
     found = frame.filter(((share > most) | (run > longest)).fill_null(False))
     return hits(
         found,
@@ -130,7 +156,9 @@ def prompt_echo(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     """
     prompt, answer = pl.col("last_prompt"), pl.col("last_answer")
     size = pl.col("length.last_answer_chars")
-    similar = frame.filter(_CHAT & (size >= params.echo_min_chars) & (prompt.str.len_chars() >= 0.6 * params.echo_share * size))
+    similar = frame.filter(
+        _CHAT & (size >= params.echo_min_chars) & (prompt.str.len_chars() >= 0.6 * params.echo_share * size)
+    )
 
     def plain(text: pl.Expr) -> pl.Expr:
         return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}\p{S}]+", "")
@@ -139,21 +167,31 @@ def prompt_echo(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     chars = pl.col("_prompt").str.len_chars()
     # Without a closing mark a prompt may be the beginning of a sentence that the answer completes.
     closed = prompt.str.contains(r"[.?!。？！…:：]\s*[\"”’'）)]*\s*$")
-    share = pl.when(pl.col("_answer").str.contains(pl.col("_prompt"), literal=True)).then(chars / pl.col("_answer").str.len_chars())
-    asked = prompt.str.contains(r"(?i)\brepeat|\bsay\b|\becho\b|\bcopy\b|\bcontinue|\bcomplete|重复|跟着?我?(?:说|念)|复述|照抄|续写|补全|接着")
+    share = pl.when(pl.col("_answer").str.contains(pl.col("_prompt"), literal=True)).then(
+        chars / pl.col("_answer").str.len_chars()
+    )
+    asked = prompt.str.contains(
+        r"(?i)\brepeat|\bsay\b|\becho\b|\bcopy\b|\bcontinue|\bcomplete|重复|跟着?我?(?:说|念)|复述|照抄|续写|补全|接着"
+    )
     hit = (chars >= params.echo_min_chars) & (share >= params.echo_share) & (closed | (share == 1.0)) & ~asked
-    return hits(similar, hit, value=share.round(4), limit=params.echo_share, detail="of the answer is the prompt itself")
+    return hits(
+        similar, hit, value=share.round(4), limit=params.echo_share, detail="of the answer is the prompt itself"
+    )
 
 
 _NAMES_A_LANGUAGE = (
-    r"(?i)\b(?:translat\w*|languages?|bilingual|english|chinese|mandarin|cantonese|spanish|french|german|japanese|korean|russian|italian"
-    r"|portuguese|latin|arabic|hindi|dutch|swedish|polish|turkish|vietnamese|thai|greek|pinyin|hanzi|proverb|idioms?|haiku)\b"
-    r"|译|英文|英语|中文|汉语|国语|普通话|粤语|日语|日文|法语|法文|德语|德文|韩语|韩文|俄语|西班牙|意大利语|葡萄牙语|拉丁|阿拉伯语|外语|双语|语言"
+    r"(?i)\b(?:translat\w*|languages?|bilingual|english|chinese|mandarin|cantonese|spanish|french|german"
+    r"|japanese|korean|russian|italian"
+    r"|portuguese|latin|arabic|hindi|dutch|swedish|polish|turkish|vietnamese|thai|greek|pinyin|hanzi"
+    r"|proverb|idioms?|haiku)\b"
+    r"|译|英文|英语|中文|汉语|国语|普通话|粤语|日语|日文|法语|法文|德语|德文|韩语|韩文|俄语|西班牙"
+    r"|意大利语|葡萄牙语|拉丁|阿拉伯语|外语|双语|语言"
     r"|单词|字母|词汇|时态|语法|拼写"
     r"|[“\"'‘「《][a-z]{3,}"  # a foreign word in quotation marks is what the request is about
 )
 _CODE_ASKED = (
-    r"(?i)\b(?:code|python|java|javascript|typescript|c\+\+|sql|html|css|regex|regular expression|program|script|function|algorithm|json|yaml|csv"
+    r"(?i)\b(?:code|python|java|javascript|typescript|c\+\+|sql|html|css|regex|regular expression|program"
+    r"|script|function|algorithm|json|yaml|csv"
     r"|latex|command|shell|bash|query|api)\b|代码|编程|程序|函数|脚本|算法|正则|命令|查询语句|标签|公式|方程"
 )
 
@@ -183,7 +221,15 @@ def wrong_language(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     shared = pl.when(spoken == "zh").then(han >= 2).when(spoken == "en").then(latin_words >= 6).otherwise(pl.lit(False))
     codelike = pl.col("prose").str.count_matches(r"[{}()\[\];=<>_/\\|+*]") > 0.06 * pl.col("prose").str.len_chars()
     code = pl.col("_said").str.contains(_CODE_ASKED) & ((spoken == "en") | codelike)
-    least_units = pl.when(spoken.is_in(["zh", "en"])).then(params.language_min_units).otherwise(3 * params.language_min_units)
-    hit = ~pl.col("_said").str.contains(_NAMES_A_LANGUAGE) & ~shared & ~code & ~codelike & (pl.col("_units") >= least_units)
+    least_units = (
+        pl.when(spoken.is_in(["zh", "en"])).then(params.language_min_units).otherwise(3 * params.language_min_units)
+    )
+    hit = (
+        ~pl.col("_said").str.contains(_NAMES_A_LANGUAGE)
+        & ~shared
+        & ~code
+        & ~codelike
+        & (pl.col("_units") >= least_units)
+    )
     detail = pl.format("prompt {}, answer {}", asked, spoken)
     return hits(odd, hit, value=sure, limit=least, detail=detail)

@@ -20,11 +20,17 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 def invalid_tool_call(frame: pl.DataFrame) -> pl.DataFrame:
     """Arguments that are no JSON object or break the schema, a function that nobody declared, a tool answer without a call."""
     turn = pl.element().struct
-    calls = pl.col("messages").list.eval(turn.field("tool_calls").is_not_null() | (turn.field("role") == "tool")).list.any()
+    calls = (
+        pl.col("messages").list.eval(turn.field("tool_calls").is_not_null() | (turn.field("role") == "tool")).list.any()
+    )
     written = pl.col("answer").str.contains("<tool_call>", literal=True)
     rows = frame.filter(calls | written).select("id", "messages", "tools").iter_rows()
     found = [(i, fault) for i, messages, tools in rows if (fault := first_fault(messages, tools))]
-    return hits(pl.DataFrame(found, schema={"id": pl.String, "detail": pl.String}, orient="row"), pl.lit(True), detail=pl.col("detail"))
+    return hits(
+        pl.DataFrame(found, schema={"id": pl.String, "detail": pl.String}, orient="row"),
+        pl.lit(True),
+        detail=pl.col("detail"),
+    )
 
 
 def first_fault(messages: Sequence[Mapping[str, Any]], tools: str | None) -> str | None:
@@ -110,7 +116,12 @@ def _mismatch(value: Any, schema: Any) -> str | None:
     known = [_TYPES[k] for k in kinds if k in _TYPES]
     number_like = isinstance(value, bool) and "boolean" not in kinds  # True is an int to Python, not to JSON
     whole = isinstance(value, float) and value.is_integer() and "integer" in kinds
-    if known and len(known) == len(kinds) and not whole and (number_like or not any(isinstance(value, k) for k in known)):
+    if (
+        known
+        and len(known) == len(kinds)
+        and not whole
+        and (number_like or not any(isinstance(value, k) for k in known))
+    ):
         return f"is {type(value).__name__}; accepted: {', '.join(kinds)}"
     if isinstance(schema.get("enum"), list) and value not in schema["enum"]:
         return "is none of the declared values"

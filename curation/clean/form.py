@@ -25,10 +25,14 @@ class FormParams(Params):
 # What repair could not undo: replacement characters, GBK read where UTF-8 stood (锟斤拷), uninitialised memory read as
 # GBK (烫烫烫, 屯屯屯), UTF-8 read as Windows-1252 (Ã©, â€™, ä¸­) and GBK read as Latin-1 (ÄãºÃ).
 _BROKEN = (
-    r"\x{FFFD}|ï¿½|锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘锘|Ã[\x{80}-\x{BF}‚-”†-‰‹-›€™œžšŸ]|Â[\x{A0}-\x{BF}]|â€[\x{80}-\x{BF}˜-”™œ¦“]|[äåæçèé][\x{80}-\x{BF}‚-”†-‰‹-›€™œžšŸ]{2}"
+    r"\x{FFFD}|ï¿½|锟斤拷|锟斤|斤拷|烫烫烫|屯屯屯|锘锘|Ã[\x{80}-\x{BF}‚-”†-‰‹-›€™œžšŸ]|Â[\x{A0}-\x{BF}]"
+    r"|â€[\x{80}-\x{BF}˜-”™œ¦“]|[äåæçèé][\x{80}-\x{BF}‚-”†-‰‹-›€™œžšŸ]{2}"
     r"|[\x{A1}-\x{FF}]{8,}|[\x{80}-\x{84}\x{86}-\x{9F}]"
 )
-_ABOUT_ENCODING = r"(?i)乱码|编码|字符集|\bencod|\bdecod|mojibake|utf-?8|\bgbk\b|unicode|replacement character|latin-?1|锟斤拷是|umlaut|diacritic"
+_ABOUT_ENCODING = (
+    r"(?i)乱码|编码|字符集|\bencod|\bdecod|mojibake|utf-?8|\bgbk\b|unicode|replacement character|latin-?1"
+    r"|锟斤拷是|umlaut|diacritic"
+)
 
 
 def broken_characters(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
@@ -38,23 +42,34 @@ def broken_characters(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     broken = frame.select("id", said.alias("said")).filter(pl.col("said").str.contains(_BROKEN))
     broken = broken.with_columns(pl.col("said").str.count_matches(_BROKEN).alias("places"))
     hit = (pl.col("places") > params.max_broken) & ~pl.col("said").str.contains(_ABOUT_ENCODING)
-    return hits(broken, hit, value=pl.col("places"), limit=params.max_broken, detail="places that an encoding error left")
+    return hits(
+        broken, hit, value=pl.col("places"), limit=params.max_broken, detail="places that an encoding error left"
+    )
 
 
 _PLACEHOLDER = (
     r"\{\{\s*[\p{L}_][\p{L}\p{N}_.\- ]{0,40}\s*\}\}"
-    r"|\[\s*(?i:insert|your|my|the|enter|add|fill in|company|customer|client|recipient|sender|employer|manager|hiring|contact|phone|e-?mail|address|organization|school|university|position|job|full|first|last|event|product|start|end|current)"
+    r"|\[\s*(?i:insert|your|my|the|enter|add|fill in|company|customer|client|recipient|sender|employer"
+    r"|manager|hiring|contact|phone|e-?mail|address|organization|school|university|position|job|full|first"
+    r"|last|event|product|start|end|current)"
     r"(?i:[ '’/&,-]+[\p{L}'’/&,-]+){0,6}\s*\]"
-    r"|\[\s*(?i:name|date|time|place|city|address|recipient|manager|company|title|phone|e-?mail|signature|location|amount|number|product|year|number of)\s*\]"
+    r"|\[\s*(?i:name|date|time|place|city|address|recipient|manager|company|title|phone|e-?mail|signature"
+    r"|location|amount|number|product|year|number of)\s*\]"
     r"|\[\s*(?i:date and time|duration|time and date)\s*\]"
     r"|<\s*(?i:insert|your|enter)(?i:[ _-][\p{L}]+){1,4}\s*>"
-    r"|[\[【（(<《]\s*(?:请|此处|在此|这里|待|需)?(?:填写|填入|插入|补充|输入|待补|待定)[^\]】）)>》\n]{0,20}[\]】）)>》]"
-    r"|[\[【]\s*(?:您的|你的|贵)?(?:姓名|名字|公司(?:名称|名)?|日期|时间|地点|地址|电话|联系方式|职位|部门|学校|收件人|客户(?:姓名|名称)?|产品(?:名称|名)?|邮箱|金额|城市|单位(?:名称)?|活动名称)[^\]】\n]{0,6}[\]】]"
-    r"|(?i:\bx{2,4}|×{2,4})\s?(?:公司|大学|学校|先生|女士|有限|集团|专业|职位|产品|银行|医院|同学|老师|品牌|部门|市|省|路|单位|项目|培训)"
+    r"|[\[【（(<《]\s*(?:请|此处|在此|这里|待|需)?(?:填写|填入|插入|补充|输入|待补"
+    r"|待定)[^\]】）)>》\n]{0,20}[\]】）)>》]"
+    r"|[\[【]\s*(?:您的|你的|贵)?(?:姓名|名字|公司(?:名称|名)?|日期|时间|地点|地址|电话|联系方式|职位|部门"
+    r"|学校|收件人|客户(?:姓名|名称)?|产品(?:名称|名)?|邮箱|金额|城市|单位(?:名称)?"
+    r"|活动名称)[^\]】\n]{0,6}[\]】]"
+    r"|(?i:\bx{2,4}|×{2,4})\s?(?:公司|大学|学校|先生|女士|有限|集团|专业|职位|产品|银行|医院|同学|老师"
+    r"|品牌|部门|市|省|路|单位|项目|培训)"
     r"|(?i:lorem ipsum)|\bTODO:|\bTBD\b|\bFIXME\b|<PLACEHOLDER>|\[PLACEHOLDER\]"
 )
 _TEMPLATE_ASKED = (
-    r"(?i)templat|jinja|mustache|handlebars|placeholder|mail merge|variables?\b|fill[- ]in|blanks?\b|\bform\b|boilerplate|模板|模版|占位|变量|填空|空白|表格|样板|范本|格式|待填|留空|\[\s*your|\{\{|【|\[[\p{L} ]+\]"
+    r"(?i)templat|jinja|mustache|handlebars|placeholder|mail merge|variables?\b|fill[- ]in|blanks?\b"
+    r"|\bform\b|boilerplate|模板|模版|占位|变量|填空|空白|表格|样板|范本|格式|待填|留空|\[\s*your|\{\{|【"
+    r"|\[[\p{L} ]+\]"
 )
 
 
@@ -65,36 +80,63 @@ def placeholder_left(frame: pl.DataFrame) -> pl.DataFrame:
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
     hit = ~said.str.contains(_TEMPLATE_ASKED) & (pl.col("task_type") != "code").fill_null(True)
     places = pl.col("prose").str.count_matches(_PLACEHOLDER)
-    return hits(found, hit, value=places, limit=0, detail=pl.format("left: {}", pl.col("prose").str.extract(f"({_PLACEHOLDER})", 1).str.head(40)))
+    return hits(
+        found,
+        hit,
+        value=places,
+        limit=0,
+        detail=pl.format("left: {}", pl.col("prose").str.extract(f"({_PLACEHOLDER})", 1).str.head(40)),
+    )
 
 
 _MARKUP = (
-    r"(?i)</?(?:br|p|div|span|b|i|u|strong|em|a|img|li|ul|ol|h[1-6]|table|tbody|thead|tr|td|th|font|center|blockquote|sup|sub|hr|script|style|iframe|pre|code|ref|nowiki|section|article)(?:\s[^<>\n]{0,200})?\s*/?>"
-    r"|&(?:nbsp|amp|lt|gt|quot|apos|ldquo|rdquo|lsquo|rsquo|hellip|mdash|ndash|middot|copy|#\d{2,6}|#x[0-9a-f]{2,5});"
+    r"(?i)</?(?:br|p|div|span|b|i|u|strong|em|a|img|li|ul|ol|h[1-6]|table|tbody|thead|tr|td|th|font|center"
+    r"|blockquote|sup|sub|hr|script|style|iframe|pre|code|ref|nowiki|section"
+    r"|article)(?:\s[^<>\n]{0,200})?\s*/?>"
+    r"|&(?:nbsp|amp|lt|gt|quot|apos|ldquo|rdquo|lsquo|rsquo|hellip|mdash|ndash|middot|copy|#\d{2,6}"
+    r"|#x[0-9a-f]{2,5});"
     r"|<\|(?:endoftext|im_start|im_end|eot_id|assistant|user|system|end)\|>|</?s>|\[/?INST\]|<<\/?SYS>>"
-    r"|\[\[[^\[\]\n]{1,60}\]\]|\{\{(?:cite|citation|ref|main|see also|convert|lang)\b[^{}\n]*\}\}|'''[^'\n]{1,60}'''|(?m:^={2,4}[^=\n]{1,60}={2,4}\s*$)"
-    r"|!\[[^\]\n]*\]\([^)\n]*\)|\[[^\]\n]*\]\(\s*\)|(?m:^(?:\\#)+)|\\\*\\\*|\*{5,}[^*\s]|(?m:^#{1,3} ?(?:Response|Instruction|Input|Output|输入|输出|回答|指令|回复|问题)\s*[:：]?\s*$)"
-    r"|(?m:^#{2,3} ?(?:Response|Instruction|Input|Output|输入|输出|回答|指令|回复) ?[:：])|(?-i:[^\\]\\n[\p{Lu}\p{Han}])|\\r\\n|\\n\\n"
+    r"|\[\[[^\[\]\n]{1,60}\]\]|\{\{(?:cite|citation|ref|main|see also|convert|lang)\b[^{}\n]*\}\}"
+    r"|'''[^'\n]{1,60}'''|(?m:^={2,4}[^=\n]{1,60}={2,4}\s*$)"
+    r"|!\[[^\]\n]*\]\([^)\n]*\)|\[[^\]\n]*\]\(\s*\)|(?m:^(?:\\#)+)|\\\*\\\*|\*{5,}[^*\s]"
+    r"|(?m:^#{1,3} ?(?:Response|Instruction|Input|Output|输入|输出|回答|指令|回复|问题)\s*[:：]?\s*$)"
+    r"|(?m:^#{2,3} ?(?:Response|Instruction|Input|Output|输入|输出|回答|指令|回复) ?[:：])"
+    r"|(?-i:[^\\]\\n[\p{Lu}\p{Han}])|\\r\\n|\\n\\n"
 )
 _MARKUP_ASKED = (
-    r"(?i)html|\bxml\b|\bsvg\b|css|markup|markdown|web ?page|website|wiki|entit(?:y|ies)|\btags?\b|latex|regex|regular expression|code|escape|javascript|python|网页|标签|标记|网站|转义|代码|正则|编程|前端|程序|函数"
+    r"(?i)html|\bxml\b|\bsvg\b|css|markup|markdown|web ?page|website|wiki|entit(?:y|ies)|\btags?\b|latex"
+    r"|regex|regular expression|code|escape|javascript|python|网页|标签|标记|网站|转义|代码|正则|编程|前端"
+    r"|程序|函数"
     r"|</?[a-z]+[^>]*>|&[a-z]+;|### ?(?:Input|Output|输入|输出)|\\n"
 )
 
 
 def markup_debris(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     """HTML tags and entities, wiki and template tokens in prose, where the request has nothing to do with markup."""
-    found = frame.filter(_CHAT & pl.col("prose").str.contains(r"[<&\[\\#*']|\{\{|==")).filter(pl.col("prose").str.contains(_MARKUP))
+    found = frame.filter(_CHAT & pl.col("prose").str.contains(r"[<&\[\\#*']|\{\{|==")).filter(
+        pl.col("prose").str.contains(_MARKUP)
+    )
     places = pl.col("prose").str.count_matches(_MARKUP)
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
-    hit = (places > params.max_markup) & ~said.str.contains(_MARKUP_ASKED) & (pl.col("task_type") != "code").fill_null(True)
-    return hits(found, hit, value=places, limit=params.max_markup, detail=pl.format("left: {}", pl.col("prose").str.extract(f"({_MARKUP})", 1).str.head(40)))
+    hit = (
+        (places > params.max_markup)
+        & ~said.str.contains(_MARKUP_ASKED)
+        & (pl.col("task_type") != "code").fill_null(True)
+    )
+    return hits(
+        found,
+        hit,
+        value=places,
+        limit=params.max_markup,
+        detail=pl.format("left: {}", pl.col("prose").str.extract(f"({_MARKUP})", 1).str.head(40)),
+    )
 
 
 _FENCE = r"(?m)^[ \t]*```"
 _ENDED = r"[.!?。！？…~～)）\]】}」』》\"”’'|`:;*_>♪☺-]$|\p{So}$|[\x{1F300}-\x{1FAFF}\x{FE0F}]$"
 _VERSE = (
-    r"(?i)\b(?:poem|poetry|lyrics|song|haiku|verse|sonnet|limerick|rhyme|slogan|tagline|titles?|headline|tweet|hashtags?|continue the|incomplete|cut off|unfinished|sentence starter|fill)\b"
+    r"(?i)\b(?:poem|poetry|lyrics|song|haiku|verse|sonnet|limerick|rhyme|slogan|tagline|titles?|headline"
+    r"|tweet|hashtags?|continue the|incomplete|cut off|unfinished|sentence starter|fill)\b"
     r"|诗|歌词|歌曲|对联|标语|口号|标题|题目|填词|词牌|说唱|童谣|续写|半句|未完|没写完|话题"
 )
 _SHORT_TYPES = ("classification", "extraction", "code", "text")
@@ -109,11 +151,17 @@ def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     said = (turn.field("role") == "assistant") & turn.field("tool_calls").is_null()
     turns = pl.col("messages").list.eval(turn.field("content").filter(said)).list.drop_nulls()
     exempt = pl.col("prompt").str.contains(_VERSE) | pl.col("task_type").is_in(list(_SHORT_TYPES)).fill_null(False)
-    each = frame.filter(_CHAT).select("id", exempt.alias("exempt"), turns.alias("turn")).explode("turn", empty_as_null=False)
+    each = (
+        frame.filter(_CHAT)
+        .select("id", exempt.alias("exempt"), turns.alias("turn"))
+        .explode("turn", empty_as_null=False)
+    )
     each = each.with_columns(pl.col("turn").str.strip_chars())
     open_fence = pl.col("turn").str.count_matches(_FENCE) % 2 == 1
     ends = pl.col("turn").str.tail(1)
-    rows = each.filter(open_fence | ~pl.col("turn").str.tail(2).str.contains(_ENDED) | ends.is_in([":", ";", "-"])).iter_rows()
+    rows = each.filter(
+        open_fence | ~pl.col("turn").str.tail(2).str.contains(_ENDED) | ends.is_in([":", ";", "-"])
+    ).iter_rows()
     found: dict[str, str] = {}
     for id_, free, text in rows:
         why = cut(text, params.open_end_units, free)
@@ -125,13 +173,21 @@ def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
 
 _STRICT_FENCE = re.compile(_FENCE)
 _CODE_LINE = re.compile(r"[{};=<>\\]|\w\(|^\s*(?:return|import|from|def|else|end|fi|done)\b|^\s*[#$>]|https?://|\|")
-_LIST_LINE = re.compile(r"^\s*(?:[-*•·+–—]|\(?\d{1,3}[.)、．）:：]|[（(][一二三四五六七八九十\d]+[)）]|[一二三四五六七八九十]+[、.．]|[a-zA-Z][.)]\s|#{1,6}\s|>\s|第[一二三四五六七八九十\d]+)")
+_LIST_LINE = re.compile(
+    r"^\s*(?:[-*•·+–—]|\(?\d{1,3}[.)、．）:：]|[（(][一二三四五六七八九十\d]+[)）]"
+    r"|[一二三四五六七八九十]+[、.．]|[a-zA-Z][.)]\s|#{1,6}\s|>\s|第[一二三四五六七八九十\d]+)"
+)
 _SIGNED = re.compile(
-    r"(?:regards|sincerely|yours|wishes|cheers|love|thanks|truly|faithfully|best|respectfully|cordially|此致|敬上|敬礼|谨启|谨上|您的|你的)[ \w]{0,20}[,，]?\s*$|\b(?:dear|hi|hello) \w+,?$", re.IGNORECASE
+    r"(?:regards|sincerely|yours|wishes|cheers|love|thanks|truly|faithfully|best|respectfully|cordially"
+    r"|此致|敬上|敬礼|谨启|谨上|您的|你的)[ \w]{0,20}[,，]?\s*$|\b(?:dear|hi|hello) \w+,?$",
+    re.IGNORECASE,
 )
 _DANGLING = re.compile(
-    r"(?:[,，、（(\[【{“‘《—]|(?:^|[\s,])(?:the|an|a|of|and|or|to|with|in|for|by|that|which|is|are|was|were|as|from|at|because|but|such as|including|its|their|your|his|our|these|those|will|would|can|could|should|may|might"
-    r"|has|have|had|been|than|if|when|while|into|about)|(?:和|与|或|及|以及|或者|并|并且|而|而且|但是|因为|所以|例如|比如|包括|对于|通过|为了|如果|由于|不仅|从而|其中|被|把|将|让|还有))$"
+    r"(?:[,，、（(\[【{“‘《—]|(?:^|[\s,])(?:the|an|a|of|and|or|to|with|in|for|by|that|which|is|are|was"
+    r"|were|as|from|at|because|but|such as|including|its|their|your|his|our|these|those|will|would|can"
+    r"|could|should|may|might"
+    r"|has|have|had|been|than|if|when|while|into|about)|(?:和|与|或|及|以及|或者|并|并且|而|而且|但是|因为"
+    r"|所以|例如|比如|包括|对于|通过|为了|如果|由于|不仅|从而|其中|被|把|将|让|还有))$"
 )
 _LEADS_IN = re.compile(r"(?:[:：]|[;；])$")
 _STOP = re.compile(r"[.!?。！？…](?:[\"”’')）\]*]*)(?=\s|[㐀-鿿“（(A-Z]|$)")
