@@ -1,7 +1,7 @@
 """Whether an answer is right: exact numbers, and constraints that a program can check, in Chinese and English.
 
 The constraints are of the kind of IFEval (arXiv 2311.07911), without its dependencies and with Chinese counting. An item
-is right when every constraint holds; an empty answer never is.
+is right when every constraint holds; an empty answer, or one that repeats the prompt, never is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def correct(item: Mapping[str, Any], answer: str) -> bool:
         return False
     if "answer" in item:
         return last_number(answer) == Decimal(item["answer"])
-    return all(holds(constraint, answer) for constraint in item["constraints"])
+    # Small models repeat what they are asked, and the repetition often keeps to the constraint.
+    return item["prompt"] not in answer and all(holds(constraint, answer) for constraint in item["constraints"])
 
 
 def last_number(text: str) -> Decimal | None:
