@@ -21,6 +21,8 @@ from curation.errors import ConfigError, TemperError
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Threads that wait sleep: beside other work on the machine, spinning ones cost most of the time (docs/log.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars; Bar draws ours. Read when tqdm is imported.
 
 
