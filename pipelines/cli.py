@@ -111,8 +111,11 @@ def _gate(arguments: argparse.Namespace) -> int:
 def _accept(arguments: argparse.Namespace) -> int:
     import json
 
+    import polars as pl
+
     from curation.errors import DataError
     from pipelines import paths
+    from train.compare import evidence
 
     scores = paths.REPORTS / "scores.json"
     if not scores.exists():
@@ -126,6 +129,10 @@ def _accept(arguments: argparse.Namespace) -> int:
     by_task = paths.REPORTS / "scores_by_task.json"
     if by_task.exists():
         accepted["scores_by_task"] = json.loads(by_task.read_text(encoding="utf-8"))
+    rows, cases = paths.REPORTS / "scores_by_row.csv", paths.REPORTS / "cases.jsonl"
+    if not (rows.exists() and cases.exists()):
+        raise DataError(f"{rows}, {cases}: no such files; run `dvc repro evaluate` first.")
+    accepted |= evidence(pl.read_csv(rows), pl.read_ndjson(cases))  # later runs are held against it row by row
     paths.ACCEPTED.write_text(
         json.dumps(accepted, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
