@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections import Counter
 from typing import Literal
 
@@ -82,12 +83,14 @@ def full_width(answer: str, prompt: str) -> tuple[str, int]:
     if answer.isascii() or not _HALF_WIDTH.search(answer) or _ASKED_FOR_A_FORMAT.search(prompt) or _is_json(answer):
         return answer, 0
     kept = protected(answer)
+    starts = [start for start, _ in kept]
     colons = not _STAYING_COLON.search(answer)
     count = 0
 
     def widen(match: re.Match[str]) -> str:
         nonlocal count
-        if any(start <= match.start() < end for start, end in kept) or (match[1] == ":" and not colons):
+        before = bisect_right(starts, match.start()) - 1
+        if (before >= 0 and match.start() < kept[before][1]) or (match[1] == ":" and not colons):
             return match[0]
         count += 1
         return match[1].translate(_FULL_WIDTH)

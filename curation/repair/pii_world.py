@@ -51,7 +51,7 @@ def _emails(text: str) -> Iterator[Span]:
         if not local or ".." in bare or _NOBODY_DOMAIN.search(domain) or _NOBODY.search(local):
             continue
         if _recognised("email", bare):
-            yield Span("email", start, start + len(bare), 1.0)
+            yield Span("email", start, start + len(bare), 0.97)
 
 
 # --- cards ------------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def find(text: str) -> Iterator[Span]:
     if "://" in text and "@" in text:
         for match in _IN_URL.finditer(text):
             if not _DUMMY.search(match[1]) and not re.fullmatch(r"[<{$%].*|pass\w*|pwd|\*+", match[1], re.I):
-                yield Span("password", match.start(1), match.end(1), 0.95)
+                yield Span("password", match.start(1), match.end(1), 0.98)  # surer than the e-mail it seems to begin
 
 
 def _passwords(text: str) -> Iterator[Span]:

@@ -127,10 +127,12 @@ def _variation(match: re.Match[str]) -> str:
 def _trailing(text: str, done: Counter[str], final_newline: bool) -> str:
     lines = text.split("\n")
     code = code_blocks(text)
-    place = 0
+    place = block = 0
     for number, line in enumerate(lines):
         bare = line.rstrip()
-        inside = any(start <= place < end for start, end, _ in code)
+        while block < len(code) and code[block][1] <= place:
+            block += 1
+        inside = block < len(code) and code[block][0] <= place
         follows = number + 1 < len(lines) and lines[number + 1].strip()
         if bare != line and not inside and not (bare and follows and line == bare + "  "):
             lines[number] = bare
