@@ -130,7 +130,7 @@ def _environment(path: str) -> dict[str, str]:
     hidden = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}  # the server has no use for them
     other = {k: v for k, v in os.environ.items() if k not in hidden}
     # Threads that spin while they wait fight for the cores with whoever else is at work: on a busy machine two spinning
-    # threads decoded 3 tokens/s, two that sleep 12, at no cost on an idle one.
+    # threads decoded 3 tokens/s, two that sleep 12.
     added = {"OMP_NUM_THREADS": str(models.threads()), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_DISABLE_TELEMETRY": "1"}
     if Path(path).is_dir():
         added["HF_HUB_OFFLINE"] = "1"

@@ -13,8 +13,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,12 +22,12 @@ from curation import records as rec
 from curation.params import Params
 from curation.progress import Progress
 from curation.synthesize.attempt import Attempt, Outcome
+from curation.synthesize.words import dictionary, same_sound, to_pinyin
 
 if TYPE_CHECKING:
     from curation.endpoint import Ask
 
 OPERATIONS = ("typo", "cut", "mix")
-WORDS = Path(__file__).parent / "words.tsv"
 
 _HAN = "㐀-䶿一-鿿"
 _UNIT = re.compile(rf"[{_HAN}]|[A-Za-z0-9]+(?:['’][A-Za-z]+)?")
@@ -62,16 +60,6 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]|\.(?=\s)")
-# Frequent characters: what an input method offers first for a sound.
-_FREQUENT = (
-    "的是在了有和人这中大为上个国我以要他时来用们生到作地于出就对成会可主发年动同工也能下过子说产种面而方后定行学法所民得经之进着等部"
-    "家电力里如水化高自理起小物现实加量都点月其相从业本去把性好应开它合还因由些然前外天政日那社义事平形全表间样与关各重新线内正心反你"
-    "明看原又么利比或但质气向道命此变条只结解问意建公系军很情者最立代想已通并提直题程展果料象员位入常文总次品式活设及管特件长求老头基"
-    "资边流路级少图山统接知较将组见计她手角期根论运农指区强放决西被干做必战先回则任取完举色权导者思术极交受联什认共今其清美再采转更单"
-    "风切打白教速花带安场身车例真务具始达走积示议声报完类离华名确才科张信马节话米整空元况今集温传土许步群广石记需段研界拉林律叫且究观"
-    "越织装影低持音众书布复容儿须际商验连断深难近矿周委素技备院称油服音往支严消球斗市号参商诉亲写字请让谢够忙午饭菜店买卖换洗拿送找"
-    "房住穿衣鞋包钟早晚夜睡醒累病药疼冷热晴雨雪春夏秋冬树草叶鸟鱼猫狗羊牛肉蛋奶茶酒糖盐帮试错谁哪坐站跑跳唱读听说笑哭爱怕懂忘"
-)
 _NEIGHBOURS = {
     key: near
     for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -195,7 +183,7 @@ def _words_en(prompt: str, answer: str, least: int) -> list[tuple[int, int, str]
 def _words_zh(prompt: str, answer: str) -> list[tuple[int, int, str]]:
     """Words of the dictionary in `prompt`, longest first, without those that the answer's code uses."""
     used = "".join(_CODE.findall(answer))
-    to_english = _dictionary()[0]
+    to_english = dictionary()[0]
     found, longest = [], max(map(len, to_english))
     for start, end in _free(prompt):
         at = start
@@ -227,11 +215,12 @@ def _typo_en(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
 
 def _typo_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
     edits = []
-    to_english = _dictionary()[0]
+    to_english = dictionary()[0]
     for start, end, word in _words_zh(prompt, answer):
         at = chance.randrange(len(word))
-        alike = [c for c in _same_sound(word, at) if word[:at] + c + word[at + 1 :] not in to_english]
-        if alike and word[at] not in _KEPT_ZH:
+        others = [c for c in same_sound(word, at) if c not in _KEPT_ZH]
+        alike = [c for c in others if word[:at] + c + word[at + 1 :] not in to_english]
+        if alike:
             edits.append((start, end, word[:at] + chance.choice(alike) + word[at + 1 :]))
     return edits
 
@@ -239,19 +228,19 @@ def _typo_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
 def _mix_zh(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
     edits = []
     for start, end, word in _words_zh(prompt, answer):
-        english = _dictionary()[0][word]
-        new = english if english and chance.random() < 0.5 else _pinyin(word)
+        english = dictionary()[0][word]
+        new = english if english and chance.random() < 0.5 else to_pinyin(word)
         edits.append((start, end, new))
     return edits
 
 
 def _mix_en(prompt: str, answer: str, chance: random.Random) -> list[Edit]:
-    to_chinese = _dictionary()[1]
+    to_chinese = dictionary()[1]
     edits = []
     for start, end, word in _words_en(prompt, answer, 2):
         if word in to_chinese:
             chinese = to_chinese[word]
-            edits.append((start, end, chinese if chance.random() < 0.5 else _pinyin(chinese)))
+            edits.append((start, end, chinese if chance.random() < 0.5 else to_pinyin(chinese)))
     return edits
 
 
@@ -306,45 +295,3 @@ def _apart(prompt: str, start: int, end: int, new: str) -> str:
     before = " " if latin.fullmatch(prompt[start - 1 : start] + new[:1]) else ""
     after = " " if latin.fullmatch(new[-1:] + prompt[end : end + 1]) else ""
     return before + new + after
-
-
-@lru_cache(maxsize=1)
-def _dictionary() -> tuple[dict[str, str], dict[str, str]]:
-    """(Chinese → its first English word or "", each English word → Chinese) from words.tsv."""
-    to_english: dict[str, str] = {}
-    to_chinese: dict[str, str] = {}
-    for line in WORDS.read_text(encoding="utf-8").splitlines():
-        chinese, english = line.split("\t")
-        forms = english.split(",")
-        to_english[chinese] = forms[0]
-        to_chinese |= dict.fromkeys(filter(None, forms), chinese)
-    return to_english, to_chinese
-
-
-def _pinyin(word: str) -> str:
-    from pypinyin import lazy_pinyin
-
-    return " ".join(lazy_pinyin(word))
-
-
-@lru_cache(maxsize=4096)
-def _same_sound(word: str, at: int) -> tuple[str, ...]:
-    """Frequent characters that sound like the one at `at` in `word`: with its tone if there are any, else without."""
-    from pypinyin import Style, pinyin
-
-    def sounds(text: str, style: Any) -> list[str]:
-        return [s[0] for s in pinyin(text, style=style)]
-
-    for style in (Style.TONE, Style.NORMAL):
-        sound = sounds(word, style)[at]
-        alike = [c for c in sorted(set(_FREQUENT)) if c != word[at] and c not in _KEPT_ZH and _sound(c, style) == sound]
-        if alike:
-            return tuple(alike)
-    return ()
-
-
-@lru_cache(maxsize=4096)
-def _sound(character: str, style: Any) -> str:
-    from pypinyin import pinyin
-
-    return str(pinyin(character, style=style)[0][0])

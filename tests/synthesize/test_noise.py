@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.synthesize import noise
+from curation.synthesize import noise, words
 from curation.synthesize.noise import NoiseParams, change
 
 P = NoiseParams()
@@ -148,8 +148,8 @@ def test_inserted_words_stand_apart_from_letters_and_digits() -> None:
 
 
 def test_the_dictionary_is_sound() -> None:
-    to_english, to_chinese = noise._dictionary()
-    lines = noise.WORDS.read_text(encoding="utf-8").splitlines()
+    to_english, to_chinese = words.dictionary()
+    lines = words.WORDS.read_text(encoding="utf-8").splitlines()
     assert len(to_english) == len(lines)
     assert all(re.fullmatch(r"[一-鿿]{2,4}", word) for word in to_english)
     assert all(re.fullmatch(r"[a-z]+(?: [a-z]+)*", word) for word in to_chinese)
