@@ -16,6 +16,8 @@ from typing import Any
 
 from curation.errors import ConfigError, DataError
 
+# The ids of made records; the names of synthesize's recipes, which repair does not import (a test compares them).
+MADE = re.compile(r"(evol|noise)-[0-9a-f]{16}(?:-\d+)?")
 KEYS = ("id", "message", "content", "by", "note")
 
 
@@ -51,11 +53,8 @@ def belonging(fixes: Sequence[Fix], ids: Iterable[str], synthetic: bool) -> list
     Records that a recipe made are named for it (`evol-…`). A fix for an id that neither corpus knows stays with the
     one that its form points to, so that `check` can name it there.
     """
-    from curation.synthesize import RECIPES
-
     known = set(ids)
-    made = re.compile(rf"(?:{'|'.join(map(re.escape, RECIPES))})-[0-9a-f]{{16}}")
-    return [fix for fix in fixes if fix.id in known or bool(made.fullmatch(fix.id)) == synthetic]
+    return [fix for fix in fixes if fix.id in known or bool(MADE.fullmatch(fix.id)) == synthetic]
 
 
 def check(fixes: Sequence[Fix], ids: Iterable[str]) -> None:

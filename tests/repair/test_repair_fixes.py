@@ -7,7 +7,8 @@ import json
 import pytest
 
 from curation.errors import ConfigError, DataError
-from curation.repair.fixes import Fix, belonging, check, parse, place
+from curation.repair.fixes import MADE, Fix, belonging, check, parse, place
+from curation.synthesize import RECIPES
 
 GOOD = {"id": "a-1", "message": 1, "content": "新文本", "by": "mei", "note": "价格错了"}
 
@@ -73,6 +74,11 @@ def test_belonging() -> None:
     assert belonging(fixes, ["a"], synthetic=False) == fixes[:2]
     assert belonging(fixes, ["evol-0123456789abcdef"], synthetic=True) == fixes[2:]
     assert belonging(fixes, [], synthetic=True) == fixes[2:]
+
+
+def test_made_ids_are_those_of_the_recipes() -> None:
+    assert all(MADE.fullmatch(f"{recipe}-0123456789abcdef") for recipe in RECIPES)
+    assert MADE.pattern.startswith(f"({'|'.join(sorted(RECIPES))})-")
 
 
 def test_place() -> None:
