@@ -21,6 +21,7 @@ Names = Mapping[str, Mapping[str, str]]  # name → {zh, en}
 _CONFIG: dict[str, Any] = {
     "background": None,
     "aria": False,
+    "padding": {"left": 16, "right": 8, "top": 4, "bottom": 4},  # readers' fonts may be wider than the one measured with
     "font": "sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -46,7 +47,7 @@ class Drawing:
         import altair
         import vl_convert
 
-        spec = chart.configure(**_CONFIG).to_dict()
+        spec = chart.to_dict() | {"config": _CONFIG}
         version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
         versions = vl_convert.get_vegalite_versions()
         drawn = vl_convert.vegalite_to_svg(spec, vl_version=version if version in versions else versions[-1])
@@ -97,7 +98,7 @@ def stacked(rows: Sequence[tuple[str, str, int]], colours: Sequence[str], width:
     )
 
 
-def heatmap(rows: Sequence[tuple[str, str, int]], across: Sequence[str], down: Sequence[str], cell: tuple[int, int] = (44, 24)) -> Any:
+def heatmap(rows: Sequence[tuple[str, str, int]], across: Sequence[str], down: Sequence[str], cell: tuple[int, int] = (32, 24)) -> Any:
     """(down, across, number) as a table of shaded cells with their numbers; shade by the square root, so that few rows show."""
     import altair as alt
 
@@ -171,7 +172,7 @@ def shares(rows: Sequence[tuple[str, str, float]], targets: Sequence[tuple[str, 
     )
     marks = (
         alt.Chart(_data([{"name": n, "share": s} for n, s in targets]))
-        .mark_tick(color=INK, thickness=2.5, band=1)
+        .mark_tick(color=INK, thickness=2.5, size=36)
         .encode(y=alt.Y("name:N", sort=order), x="share:Q")
     )
     return bars + marks
@@ -191,7 +192,7 @@ def curve(
     y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4 if height > 100 else 2))
     colour = alt.Color("name:N", scale=alt.Scale(domain=list(names), range=[SERIES[0], SERIES[1]]), legend=alt.Legend() if second else None)
     first = alt.Chart(_data([{"step": s, "value": v, "name": names[0]} for s, v in points]), width=width, height=height)
-    drawn = first.mark_line(strokeWidth=1.6, clip=False).encode(x=x, y=y, color=colour)
+    drawn = first.mark_line(strokeWidth=1.6).encode(x=x, y=y, color=colour)
     if len(points) == 1:
         drawn = first.mark_point(filled=True).encode(x=x, y=y, color=colour)
     if not second:

@@ -45,9 +45,18 @@ def _shortened(pieces: Sequence[Piece], around: int) -> list[Piece]:
         if kind != SAME or len(text) <= head + tail + 2 * around:
             found.append((kind, text))
             continue
-        if head:
-            found.append((SAME, text[:head]))
-        found.append((LEFT_OUT, str(len(text) - head - tail)))
-        if tail:
-            found.append((SAME, text[-tail:]))
+        before, after = _whole_words(text, head), _whole_words(text, tail, from_end=True)
+        left_out = len(text) - len(before) - len(after)
+        found += [(k, t) for k, t in ((SAME, before), (LEFT_OUT, str(left_out)), (SAME, after)) if t]
     return found
+
+
+def _whole_words(text: str, least: int, from_end: bool = False) -> str:
+    """The shortest beginning (or end) of at least `least` characters that cuts no unit."""
+    taken, size = 0, 0
+    units = words(text)[:: -1 if from_end else 1]
+    while size < least:
+        size += len(units[taken])
+        taken += 1
+    chosen = units[:taken][:: -1 if from_end else 1]
+    return "".join(chosen)

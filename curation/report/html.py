@@ -24,6 +24,7 @@ from curation.report.run import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("headline", "funnel", "refused", "rules", "copies", "types", "mixture", "training", "synthesis", "rows")
+MOST_LANGUAGES = 4
 # Characters that no reader sees but that change how text stands: shown by signs of their own.
 _INVISIBLE = {c: 0x2400 + c for c in range(0x20) if c not in (0x09, 0x0A, 0x0D)} | {0x7F: 0x2421} | {c: 0xFFFD for c in range(0x80, 0xA0)}
 
@@ -56,10 +57,12 @@ def short(value: float) -> str:
 
 
 def text(key: str, **values: Any) -> Markup:
-    """A sentence in both languages; page.css shows the one chosen. Numbers among `values` are formatted."""
-    said = words()["text"][key]
-    given = {k: number(v) if isinstance(v, (int, float)) else v for k, v in values.items()}
-    both = [Markup('<span class="{0}" lang="{0}">{1}</span>').format(lang, said[lang].format(**given)) for lang in ("zh", "en")]
+    """A sentence in both languages; page.css shows the one chosen. Numbers among `values` are formatted, names translated."""
+    said, names = words()["text"][key], words()["name"]
+    both = []
+    for lang in ("zh", "en"):
+        given = {k: number(v) if isinstance(v, (int, float)) else names.get(v, {}).get(lang, v) for k, v in values.items()}
+        both.append(Markup('<span class="{0}" lang="{0}">{1}</span>').format(lang, said[lang].format(**given)))
     return Markup("").join(both)
 
 
@@ -134,7 +137,7 @@ def _numbers(run: Run, params: ReportParams, clean: CleanParams, said: Mapping[s
         "audit": run.audit, "broken": next((c for c in run.audit if c.problem), None), "gate": run.gate, "reasons": decisions.quarantine(run, params.examples),
         "edits": decisions.edits(run, params.examples), "rules": decisions.rules(run, clean, params.examples, params.inside),
         "clusters": clusters, "cluster_counts": cluster_counts, "makeup": made, "confusion": confusion,
-        "languages": list(made.languages)[:5] if made else [], "mixture": summary.mixture(run), "units": summary.UNITS, "curves": curves,
+        **_languages(made), "mixture": summary.mixture(run), "units": summary.UNITS, "curves": curves,
         "heldout": training.heldout(run), "scores": training.by_task(run), "benchmark": training.benchmark(run),
         "cases": training.cases(run, 2 * params.examples), "case_counts": training.fates(run), "synthesis": recipes,
         "synthesis_fates": sorted({f for r in recipes or () for f in r.fates}, key=lambda f: (f != "kept", f)),
@@ -165,6 +168,17 @@ def _data(ledger: list[rows.Row], total: int) -> Markup:
     return safe_json({"rows": ledger, "total": total, "text": texts, "name": known["name"]})
 
 
+def _languages(made: makeup.Makeup | None) -> dict[str, Any]:
+    """The commonest languages, `other` for the rest, and the function that counts in them."""
+    found = list(made.languages) if made else []
+    shown = found if len(found) <= MOST_LANGUAGES else [*found[: MOST_LANGUAGES - 1], "other"]
+
+    def in_language(counts: Mapping[str, int], language: str) -> int:
+        return sum(n for k, n in counts.items() if k not in shown) if language == "other" else counts.get(language, 0)
+
+    return {"languages": shown, "in_language": in_language}
+
+
 def _headline(context: Mapping[str, Any]) -> Markup:
     """The run in one sentence, as far as it went."""
     came, kept, mixture = context["came"], context["kept"], context["mixture"]
@@ -172,7 +186,7 @@ def _headline(context: Mapping[str, Any]) -> Markup:
         return text("headline.nothing")
     if kept is None:
         return text("headline.came", came=came)
-    return text("headline.all", came=came, kept=kept, train=mixture.whole["rows"]) if mixture else text("headline.kept", came=came, kept=kept)
+    return text("headline.all", came=came, made=context["made"], kept=kept, train=mixture.whole["rows"]) if mixture else text("headline.kept", came=came, kept=kept)
 
 
 def _labeller(run: Run) -> Callable[[str], Markup]:
@@ -209,7 +223,7 @@ def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportP
         return see(" ".join(spoken[-1][:120].split())) if spoken else ""
 
     return {
-        "t": text, "n": number, "pct": percent, "short": short, "named": named, "about": about, "see": see, "described": described,
+        "t": text, "n": number, "some": lambda k: number(k) if k else "", "pct": percent, "short": short, "named": named, "about": about, "see": see, "described": described,
         "turns": turns, "first_words": first_words, "role_of": lambda role: named(role, False), "hide": rows.hider(), "level": f"{level:.0%}",
         "truth_file": params.truth or "",
     }  # fmt: skip
@@ -225,9 +239,9 @@ def _charts(context: Mapping[str, Any]) -> dict[str, Any]:
         drawn[name] = Markup(drawing.svg(chart))  # noqa: S704 (tidied: text is escaped by vl-convert and again by charts.tidy)
 
     if made and made.rows:
-        languages = context["languages"]
-        draw("types", charts.stacked([(t.name, lang, t.languages.get(lang, 0)) for t in made.types for lang in languages], languages))
-        draw("buckets", charts.stacked([(b, lang, k.get(lang, 0)) for b, k in made.buckets for lang in languages], languages))
+        languages, count = context["languages"], context["in_language"]
+        draw("types", charts.stacked([(t.name, lang, count(t.languages, lang)) for t in made.types for lang in languages], languages))
+        draw("buckets", charts.stacked([(b, lang, count(k, lang)) for b, k in made.buckets for lang in languages], languages))
         spans = [
             (t.name, part, q.p10, q.p25, q.p50, q.p75, q.p90)
             for t in made.types

@@ -39,7 +39,7 @@ def turns(row: Mapping[str, Any]) -> list[list[str]]:
     found = []
     for turn in row.get("messages") or ():
         if turn["reasoning"]:
-            found.append(["reasoning", turn["reasoning"]])
+            found.append(["thought", turn["reasoning"]])
         if turn["content"] or not turn["tool_calls"]:
             found.append([turn["role"], turn["content"] or ""])
         if turn["tool_calls"]:
@@ -114,11 +114,12 @@ def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]]) -> 
         id_ = row["id"]
         meta = json.loads(row["meta"] or "{}")
         out, label = dropped.get(id_, {}), labels.get(id_, {})
+        measured = signals.get(repaired.get(id_, ""), {})
         fate, place = places.get(id_, ("kept" if id_ in kept else "repaired" if id_ in repaired else "read", {}))
         found.append(
             {
                 "i": id_, "c": corpus.name, "s": row["source"], "f": str(meta.get("file", "")), "n": meta.get("line") or 0,
-                "g": said.get(id_, {}).get("language", row["language"]), "o": row["origin"], "r": row["recipe"], "p": row["parents"],
+                "g": _language(row["language"], measured), "o": row["origin"], "r": row["recipe"], "p": row["parents"],
                 "t": label.get("tags", row["tags"]), "x": "dropped" if out else fate,
                 "w": out.get("rule") or place.pop("reason", None), "v": out.get("value"), "l": out.get("limit"),
                 "d": out.get("duplicate_of"), "a": out.get("also"), "z": out.get("detail"),
@@ -126,10 +127,16 @@ def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]]) -> 
                 "k": label.get("task_type"), "j": label.get("task_subtype"), "b": label.get("bucket"),
                 "q": [label[f"{k}_confidence"] for k in ("task_type", "bucket")] if label else None,
                 "y": [label[f"{k}_by"] for k in ("task_type", "bucket")] if label else None,
-                "h": signals.get(repaired.get(id_, ""), {}), "m": said.get(id_, {}).get("turns", []), "u": place,
+                "h": measured, "m": said.get(id_, {}).get("turns", []), "u": place,
             }
         )  # fmt: skip
     return found
+
+
+def _language(given: str, measured: Mapping[str, Any]) -> str:
+    """The source's word or, where it gave none, that of the answer, else of the prompt: as `clean` has it."""
+    found = [given, measured.get("answer_language", "und"), measured.get("prompt_language", "und")]
+    return next((language for language in found if language != "und"), "und")
 
 
 def _grouped(frame: pl.DataFrame | None, key: str, form: Callable[[Row], Any]) -> dict[str, list[tuple[int, Any]]]:
