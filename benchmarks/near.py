@@ -156,14 +156,14 @@ CONTENDERS = {"ours": ours, "rensa": rensa, "datasketch": datasketch}
 def measure(name: str, path: Path, warm: Path, out: Path) -> None:
     """One run in this process: seconds and peak memory as JSON, the pairs as parquet."""
     list(CONTENDERS[name](warm))
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     pairs = list(CONTENDERS[name](path))
-    seconds = time.perf_counter() - start
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
     used = peak()
     pl.DataFrame(pairs, orient="row", schema={"a": pl.String, "b": pl.String, "similarity": pl.Float64}).write_parquet(
         out
     )
-    print(json.dumps({"seconds": seconds, "peak_mb": used}))
+    print(json.dumps({"seconds": seconds, "cpu": worked, "peak_mb": used}))
 
 
 def peak() -> float:
@@ -220,31 +220,27 @@ def main() -> None:
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.only}
         for _ in range(args.runs):
             for name in args.only:
-                command = [
-                    sys.executable,
-                    "-m",
-                    "benchmarks.near",
-                    "--measure",
-                    name,
-                    str(path),
-                    str(warm),
-                    f"{folder}/{name}.parquet",
-                ]
+                arguments = [name, str(path), str(warm), f"{folder}/{name}.parquet"]
+                command = [sys.executable, "-m", "benchmarks.near", "--measure", *arguments]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 runs[name].append(json.loads(done.stdout))
-        base = statistics.median(r["seconds"] for r in next(iter(runs.values())))
-        print(
-            f"{'':12}{'seconds':>9}{'rows/s':>10}{'time':>8}{'recall':>8}{'precision':>11}{'pairs':>10}{'peak MB':>9}"
-        )
+        heads = ("", "seconds", "rows/s", "time", "CPU s", "CPU", "recall", "precision", "pairs", "peak MB")
+        print("".join(f"{head:>11}" for head in heads))
+        first = next(iter(runs.values()))
         for name, measured in runs.items():
-            seconds = statistics.median(r["seconds"] for r in measured)
+            seconds, cpu = (statistics.median(r[key] for r in measured) for key in ("seconds", "cpu"))
+            times, cpus = (
+                statistics.median(r[key] for r in measured) / statistics.median(r[key] for r in first)
+                for key in ("seconds", "cpu")
+            )
             found = pl.read_parquet(f"{folder}/{name}.parquet")
             recall, _, precision = quality(found, frame, planted, args.seed)
             memory = max(r["peak_mb"] for r in measured)
-            rate = args.rows / seconds
-            print(
-                f"{name:12}{seconds:9.2f}{rate:10.0f}{seconds / base:7.1f}x{recall:8.4f}{precision:11.4f}{len(found):10}{memory:9.0f}"
-            )
+            cells = (
+                f"{seconds:.2f}", f"{args.rows / seconds:.0f}", f"{times:.1f}x", f"{cpu:.2f}", f"{cpus:.1f}x",
+                f"{recall:.4f}", f"{precision:.4f}", str(len(found)), f"{memory:.0f}",
+            )  # fmt: skip
+            print(f"{name:>11}" + "".join(f"{cell:>11}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from curation.score import pairs
 if TYPE_CHECKING:
     import numpy as np
 
-_SLICE = 16384  # rows that are read and hashed together: bounds memory
+_SLICE = 4096  # rows that are read and hashed together: bounds memory
 _ROLES = {"conversation": ("user", "assistant", "tool"), "prompt": ("user",), "answer": ("assistant",)}
 
 
