@@ -10,7 +10,7 @@ import polars as pl
 import yaml
 
 from curation import records
-from curation.errors import ConfigError, DataError
+from curation.errors import ConfigError, DataError, TemperError
 from curation.report import ReportParams
 from curation.report.run import Check, Corpus, Run
 from pipelines import params, paths
@@ -97,7 +97,9 @@ def _history(folder: Path) -> pl.DataFrame | None:
     for path in sorted(folder.rglob("*.tsv")):
         table = pl.read_csv(path, separator="\t", schema_overrides={"step": pl.Int64})
         name = str(path.relative_to(folder).with_suffix(""))
-        tables.append(table.select("step", pl.lit(name).alias("name"), pl.col(path.stem).cast(pl.Float64).alias("value")))
+        tables.append(
+            table.select("step", pl.lit(name).alias("name"), pl.col(path.stem).cast(pl.Float64).alias("value"))
+        )
     return pl.concat(tables).sort("name", "step") if tables else None
 
 
@@ -109,11 +111,15 @@ def _truth(place: str | None) -> pl.DataFrame | None:
     if not path.exists():
         if place == ReportParams().truth:
             return None
-        raise ConfigError(f"report.truth: {place}: no such file; name a CSV file with the columns {', '.join(TRUTH)}, or null.")
+        raise ConfigError(
+            f"report.truth: {place}: no such file; name a CSV file with the columns {', '.join(TRUTH)}, or null."
+        )
     table = pl.read_csv(path, infer_schema=False)
     missing = [column for column in TRUTH if column not in table.columns]
     if missing:
-        raise ConfigError(f"report.truth: {place}: lacks the columns {', '.join(missing)}; accepted: id, language, bucket, task_type, task_subtype.")
+        raise ConfigError(
+            f"report.truth: {place}: lacks the columns {', '.join(missing)}; accepted: id, language, bucket, task_type, task_subtype."
+        )
     return table.unique("id", keep="first", maintain_order=True)
 
 
@@ -125,8 +131,8 @@ def _audit() -> tuple[Check, ...]:
     try:
         for check in audit.checks():
             found.append(Check(check.stage, check.said, check.broken.sentence() if check.broken else None))
-    except DataError as error:
-        if "no such file" not in str(error):
+    except TemperError as error:
+        if "no such file; run the stage" not in str(error):
             found.append(Check("audit", "", str(error)))
     return tuple(found)
 

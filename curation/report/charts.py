@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 INK, MUTED, LINE = "#24292c", "#6b7276", "#dedcd3"
@@ -21,18 +22,40 @@ Names = Mapping[str, Mapping[str, str]]  # name → {zh, en}
 _CONFIG: dict[str, Any] = {
     "background": None,
     "aria": False,
-    "padding": {"left": 16, "right": 8, "top": 4, "bottom": 4},  # readers' fonts may be wider than the one measured with
+    "padding": {
+        "left": 16,
+        "right": 8,
+        "top": 4,
+        "bottom": 4,
+    },  # readers' fonts may be wider than the one measured with
     "font": "sans-serif",
     "view": {"stroke": None},
     "axis": {
-        "labelColor": MUTED, "titleColor": MUTED, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE, "labelFontSize": 11,
-        "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 170, "labelPadding": 6, "tickSize": 4,
+        "labelColor": MUTED,
+        "titleColor": MUTED,
+        "gridColor": LINE,
+        "domainColor": LINE,
+        "tickColor": LINE,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelLimit": 170,
+        "labelPadding": 6,
+        "tickSize": 4,
     },
     "axisY": {"domain": False, "ticks": False},
-    "legend": {"labelColor": INK, "titleColor": MUTED, "labelFontSize": 11, "symbolSize": 80, "orient": "top", "title": None, "labelLimit": 160},
+    "legend": {
+        "labelColor": INK,
+        "titleColor": MUTED,
+        "labelFontSize": 11,
+        "symbolSize": 80,
+        "orient": "top",
+        "title": None,
+        "labelLimit": 160,
+    },
     "bar": {"discreteBandSize": {"band": 0.72}},
     "range": {"category": list(SERIES)},
-}  # fmt: skip
+}
 
 
 class Drawing:
@@ -47,7 +70,7 @@ class Drawing:
         import altair
         import vl_convert
 
-        spec = chart.to_dict() | {"config": _CONFIG}
+        spec = _tame(chart.to_dict() | {"config": _CONFIG})
         version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
         versions = vl_convert.get_vegalite_versions()
         drawn = vl_convert.vegalite_to_svg(spec, vl_version=version if version in versions else versions[-1])
@@ -55,12 +78,29 @@ class Drawing:
         return tidy(drawn, f"c{self._count}", self._names)
 
 
+# Vega's expressions do not parse line separators within strings, and nothing that reorders text belongs in a label.
+_WILD = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "�")
+
+
+def _tame(part: Any) -> Any:
+    """A specification with every string in it, names of strangers included, without control characters."""
+    if isinstance(part, str):
+        return part.translate(_WILD)
+    if isinstance(part, dict):
+        return {key: _tame(value) for key, value in part.items()}
+    return [_tame(value) for value in part] if isinstance(part, list) else part
+
+
 _TEXT = re.compile(r"<text([^>]*)>([^<]*)</text>")
 
 
 def tidy(drawn: str, prefix: str, names: Names) -> str:
     """vl-convert's SVG for the page: own ids, the page's font, both languages, no attributes but those that draw."""
-    drawn = re.sub(r' xmlns(?::xlink)?="[^"]*"| version="[^"]*"| (?:style|class|role|aria-[a-z]+|font-family|pointer-events)="[^"]*"', "", drawn)
+    drawn = re.sub(
+        r' xmlns(?::xlink)?="[^"]*"| version="[^"]*"| (?:style|class|role|aria-[a-z]+|font-family|pointer-events)="[^"]*"',
+        "",
+        drawn,
+    )
     drawn = re.sub(r' id="([^"]*)"', rf' id="{prefix}-\1"', drawn)
     drawn = re.sub(r'="url\(#([^)]*)\)"', rf'="url(#{prefix}-\1)"', drawn)
     drawn = _TEXT.sub(lambda m: f"<text{m[1]}>{_both(html.unescape(m[2]), names)}</text>", drawn)
@@ -92,22 +132,32 @@ def stacked(rows: Sequence[tuple[str, str, int]], colours: Sequence[str], width:
         .encode(
             y=alt.Y("name:N", sort=order, title=None),
             x=alt.X("n:Q", title=None, axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")),
-            color=alt.Color("part:N", sort=list(colours), scale=alt.Scale(domain=list(colours), range=list(SERIES[: len(colours)]))),
+            color=alt.Color(
+                "part:N", sort=list(colours), scale=alt.Scale(domain=list(colours), range=list(SERIES[: len(colours)]))
+            ),
             order=alt.Order("place:Q"),
         )
     )
 
 
-def heatmap(rows: Sequence[tuple[str, str, int]], across: Sequence[str], down: Sequence[str], cell: tuple[int, int] = (32, 24)) -> Any:
+def heatmap(
+    rows: Sequence[tuple[str, str, int]], across: Sequence[str], down: Sequence[str], cell: tuple[int, int] = (32, 24)
+) -> Any:
     """(down, across, number) as a table of shaded cells with their numbers; shade by the square root, so that few rows show."""
     import altair as alt
 
     most = max((n for _, _, n in rows), default=1)
     values = [{"down": d, "across": a, "n": n, "dark": n > most / 3} for d, a, n in rows if n]
     base = alt.Chart(_data(values), width=alt.Step(cell[0]), height=alt.Step(cell[1])).encode(
-        x=alt.X("across:N", sort=list(across), scale=alt.Scale(domain=list(across)), title=None, axis=alt.Axis(orient="top", labelAngle=-40, domain=False, ticks=False)),
+        x=alt.X(
+            "across:N",
+            sort=list(across),
+            scale=alt.Scale(domain=list(across)),
+            title=None,
+            axis=alt.Axis(orient="top", labelAngle=-40, domain=False, ticks=False),
+        ),
         y=alt.Y("down:N", sort=list(down), scale=alt.Scale(domain=list(down)), title=None),
-    )  # fmt: skip
+    )
     # Shades are opacities of one colour, so that they work on a dark page too.
     opacity = alt.Opacity("n:Q", scale=alt.Scale(type="sqrt", domain=[0, most], range=[0.06, 1]), legend=None)
     return base.mark_rect(color=SERIES[0], stroke=None).encode(opacity=opacity) + base.mark_text(fontSize=11).encode(
@@ -120,7 +170,7 @@ def histogram(values: Sequence[float], edges: Sequence[float], width: int = 300,
     import altair as alt
 
     rows = []
-    for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for i, (low, high) in enumerate(pairwise(edges)):
         last = i == len(edges) - 2
         rows.append({"low": low, "high": high, "n": sum(low <= v < high or (last and v == high) for v in values)})
     return (
@@ -134,7 +184,9 @@ def histogram(values: Sequence[float], edges: Sequence[float], width: int = 300,
     )
 
 
-def spans(rows: Sequence[tuple[str, str, float, float, float, float, float]], parts: Sequence[str], width: int = 300) -> Any:
+def spans(
+    rows: Sequence[tuple[str, str, float, float, float, float, float]], parts: Sequence[str], width: int = 300
+) -> Any:
     """(name, part, p10, p25, p50, p75, p90): a line from p10 to p90, a bar from p25 to p75, a dot at the median; log scale."""
     import altair as alt
 
@@ -144,7 +196,9 @@ def spans(rows: Sequence[tuple[str, str, float, float, float, float, float]], pa
     base = alt.Chart(data, width=width, height=alt.Step(13)).encode(
         y=alt.Y("name:N", sort=order, title=None),
         yOffset=alt.YOffset("part:N", sort=list(parts)),
-        color=alt.Color("part:N", sort=list(parts), scale=alt.Scale(domain=list(parts), range=list(SERIES[: len(parts)]))),
+        color=alt.Color(
+            "part:N", sort=list(parts), scale=alt.Scale(domain=list(parts), range=list(SERIES[: len(parts)]))
+        ),
     )
     scale = alt.Scale(type="log", nice=False)
     axis = alt.Axis(values=[1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000], format=",d")
@@ -155,7 +209,9 @@ def spans(rows: Sequence[tuple[str, str, float, float, float, float, float]], pa
     )
 
 
-def shares(rows: Sequence[tuple[str, str, float]], targets: Sequence[tuple[str, float]], units: Sequence[str], width: int = 300) -> Any:
+def shares(
+    rows: Sequence[tuple[str, str, float]], targets: Sequence[tuple[str, float]], units: Sequence[str], width: int = 300
+) -> Any:
     """(bucket, unit, achieved share) as bars, and each bucket's target as a mark across them."""
     import altair as alt
 
@@ -167,7 +223,9 @@ def shares(rows: Sequence[tuple[str, str, float]], targets: Sequence[tuple[str, 
             y=alt.Y("name:N", sort=order, title=None),
             yOffset=alt.YOffset("part:N", sort=list(units)),
             x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5)),
-            color=alt.Color("part:N", sort=list(units), scale=alt.Scale(domain=list(units), range=list(SERIES[: len(units)]))),
+            color=alt.Color(
+                "part:N", sort=list(units), scale=alt.Scale(domain=list(units), range=list(SERIES[: len(units)]))
+            ),
         )
     )
     marks = (
@@ -179,18 +237,31 @@ def shares(rows: Sequence[tuple[str, str, float]], targets: Sequence[tuple[str, 
 
 
 def curve(
-    points: Sequence[tuple[int, float]], width: int = 340, height: int = 170, second: Sequence[tuple[int, float]] = (),
-    names: tuple[str, str] = ("", ""), steps: tuple[int, int] | None = None, values: tuple[float, float] | None = None,
-) -> Any:  # fmt: skip
+    points: Sequence[tuple[int, float]],
+    width: int = 340,
+    height: int = 170,
+    second: Sequence[tuple[int, float]] = (),
+    names: tuple[str, str] = ("", ""),
+    steps: tuple[int, int] | None = None,
+    values: tuple[float, float] | None = None,
+) -> Any:
     """(step, value) as a line; `second` as dots joined by a line. `steps`, `values`: the scales, where charts stand side by side."""
     import altair as alt
 
     top = max([step for step, _ in (*points, *second)], default=1)
-    x = alt.X("step:Q", title=None, scale=alt.Scale(domain=list(steps or (0, top)), nice=False),
-              axis=alt.Axis(grid=False, tickCount=4 if width > 200 else 2, tickMinStep=1, format="d"))  # fmt: skip
+    x = alt.X(
+        "step:Q",
+        title=None,
+        scale=alt.Scale(domain=list(steps or (0, top)), nice=False),
+        axis=alt.Axis(grid=False, tickCount=4 if width > 200 else 2, tickMinStep=1, format="d"),
+    )
     scale = alt.Scale(domain=list(values), zero=False, nice=False) if values else alt.Scale(zero=False)
     y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4 if height > 100 else 2))
-    colour = alt.Color("name:N", scale=alt.Scale(domain=list(names), range=[SERIES[0], SERIES[1]]), legend=alt.Legend() if second else None)
+    colour = alt.Color(
+        "name:N",
+        scale=alt.Scale(domain=list(names), range=[SERIES[0], SERIES[1]]),
+        legend=alt.Legend() if second else None,
+    )
     first = alt.Chart(_data([{"step": s, "value": v, "name": names[0]} for s, v in points]), width=width, height=height)
     drawn = first.mark_line(strokeWidth=1.6).encode(x=x, y=y, color=colour)
     if len(points) == 1:
@@ -206,13 +277,23 @@ def forest(rows: Sequence[tuple[str, float, float, float, str]], width: int = 30
     import altair as alt
 
     order = [r[0] for r in rows]
-    base = alt.Chart(_data([dict(zip(("name", "d", "low", "high", "verdict"), r, strict=True)) for r in rows]), width=width, height=alt.Step(22)).encode(
+    base = alt.Chart(
+        _data([dict(zip(("name", "d", "low", "high", "verdict"), r, strict=True)) for r in rows]),
+        width=width,
+        height=alt.Step(22),
+    ).encode(
         y=alt.Y("name:N", sort=order, title=None),
-        color=alt.Color("verdict:N", sort=["better", "unclear", "worse"], scale=alt.Scale(domain=["better", "unclear", "worse"], range=[GOOD, NEUTRAL, BAD])),
-    )  # fmt: skip
+        color=alt.Color(
+            "verdict:N",
+            sort=["better", "unclear", "worse"],
+            scale=alt.Scale(domain=["better", "unclear", "worse"], range=[GOOD, NEUTRAL, BAD]),
+        ),
+    )
     zero = alt.Chart(_data([{"zero": 0}])).mark_rule(color=INK, strokeWidth=1).encode(x="zero:Q")
     return (
         zero
-        + base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=None, axis=alt.Axis(format="+.2f", tickCount=5)), x2="high:Q")
+        + base.mark_rule(strokeWidth=2).encode(
+            x=alt.X("low:Q", title=None, axis=alt.Axis(format="+.2f", tickCount=5)), x2="high:Q"
+        )
         + base.mark_point(filled=True, size=60, opacity=1).encode(x="d:Q")
     )

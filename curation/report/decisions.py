@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,10 @@ def quarantine(run: Run, examples: int) -> list[Reason]:
     bad = run.raw.quarantine
     if bad is None:
         return []
-    found = [Reason(str(reason), n, _rows(bad.filter(pl.col("reason") == reason), examples)) for reason, n in _counts(bad, "reason")]
+    found = [
+        Reason(str(reason), n, _rows(bad.filter(pl.col("reason") == reason), examples))
+        for reason, n in _counts(bad, "reason")
+    ]
     return found
 
 
@@ -60,7 +63,11 @@ def edits(run: Run, examples: int) -> list[Edit]:
             ids = sorted(set(mine["id"]))
             before, after = (sum(s.get(i, 0) for i in ids) for s in sizes)
             details = tuple((str(d), n) for d, n in _counts(mine, "detail")[:8])
-            found.append(Edit(rule, corpus.name, len(ids), int(mine["count"].sum()), before, after, details, tuple(ids[:examples])))
+            found.append(
+                Edit(
+                    rule, corpus.name, len(ids), int(mine["count"].sum()), before, after, details, tuple(ids[:examples])
+                )
+            )
     return sorted(found, key=lambda e: (-e.rows, e.rule, e.corpus))
 
 
@@ -105,7 +112,9 @@ def rules(run: Run, params: CleanParams, examples: int, inside: int) -> list[Rul
         return []
     dropped = pl.concat(ledgers).sort("id")
     near = _inside(run, params, inside) if inside else {}
-    behind = dict(dropped.select(pl.col("also").explode().alias("rule")).drop_nulls().group_by("rule").len().iter_rows())
+    behind = dict(
+        dropped.select(pl.col("also").explode().alias("rule")).drop_nulls().group_by("rule").len().iter_rows()
+    )
     found = []
     for name in [*known, *sorted(set(dropped["rule"]) - set(known))]:
         mine = dropped.filter(pl.col("rule") == name)
@@ -157,27 +166,36 @@ def _inside(run: Run, params: CleanParams, n: int) -> dict[str, list[Inside]]:
         ):
             if signal in corpus.signals:
                 found.setdefault(rule, []).extend(_by_pair(corpus.kept, corpus.signals[signal], limit))
-    return {rule: sorted(rows, key=lambda r: (abs(r.value / r.limit - 1) if r.limit else abs(r.value), r.id))[:n] for rule, rows in found.items()}
+    return {
+        rule: sorted(rows, key=lambda r: (abs(r.value / r.limit - 1) if r.limit else abs(r.value), r.id))[:n]
+        for rule, rows in found.items()
+    }
 
 
-# Rule → the params that would catch more, and by what factor their limit lies nearer than the real one.
-_TIGHTER: dict[str, tuple[Callable[[CleanParams], dict[str, Any]], float]] = {
-    "too_long": (lambda p: {"answers": p.answers.model_copy(update={"max_units": p.answers.max_units // 2, "max_tokens": p.answers.max_tokens // 2})}, 0.5),
-    "too_short": (lambda p: {"answers": p.answers.model_copy(update={"min_units": 3 * p.answers.min_units, "min_units_long_form": 3 * p.answers.min_units_long_form})}, 3.0),
-    "repetition": (lambda p: {"answers": p.answers.model_copy(update={k: getattr(p.answers, k) / 2 for k in ("max_duplicate_share", "max_duplicate_share_zh", "max_run_chars", "max_run_chars_zh")})}, 0.5),
-    "prompt_echo": (lambda p: {"answers": p.answers.model_copy(update={"echo_share": p.answers.echo_share / 2})}, 0.5),
-}  # fmt: skip
+# Rule → the limits (of clean.answers) that it judges by, and the factor by which they catch more.
+_TIGHTER = {
+    "too_long": (("max_units", "max_tokens"), 0.5),
+    "too_short": (("min_units", "min_units_long_form"), 3.0),
+    "repetition": (("max_duplicate_share", "max_duplicate_share_zh", "max_run_chars", "max_run_chars_zh"), 0.5),
+    "prompt_echo": (("echo_share",), 0.5),
+}
 
 
 def _by_measure(frame: pl.DataFrame, kept: set[str], params: CleanParams) -> dict[str, list[Inside]]:
     """Rules run again with a limit that catches more: what they find beyond the real one is what lies just inside it."""
     found: dict[str, list[Inside]] = {}
-    for rule, (tighter, factor) in _TIGHTER.items():
-        hits = cleaning.RULES[rule](frame, params.model_copy(update=tighter(params))).drop_nulls(["value", "limit"])
+    for rule, (limits, factor) in _TIGHTER.items():
+        answers = params.answers.model_copy(update={name: getattr(params.answers, name) * factor for name in limits})
+        hits = cleaning.RULES[rule](frame, params.model_copy(update={"answers": answers})).drop_nulls(
+            ["value", "limit"]
+        )
         rows = hits.select("id", "value", pl.col("limit") / factor).iter_rows()
         found[rule] = [Inside(i, round(v, 4), round(lim, 4)) for i, v, lim in rows if i in kept]
     judged = outliers._limits(frame, params.perplexity)
-    for rule, k, sign in (("perplexity_high", params.perplexity.k_high, 1), ("perplexity_low", params.perplexity.k_low, -1)):
+    for rule, k, sign in (
+        ("perplexity_high", params.perplexity.k_high, 1),
+        ("perplexity_low", params.perplexity.k_low, -1),
+    ):
         if k is not None:
             limit = (pl.col("_median") + sign * k * pl.col("_spread")).round(3)
             rows = judged.select("id", pl.col("_nll").round(3), limit.alias("limit")).iter_rows()
@@ -219,7 +237,9 @@ class Cluster:
     copies: tuple[Copy, ...]
 
 
-def clusters(run: Run, texts: Mapping[str, str], most: int, copies: int = 4) -> tuple[list[Cluster], dict[str, tuple[int, int]]]:
+def clusters(
+    run: Run, texts: Mapping[str, str], most: int, copies: int = 4
+) -> tuple[list[Cluster], dict[str, tuple[int, int]]]:
     """(the largest clusters of each rule, rule → (clusters, copies) in all). `texts`: id → the row as text."""
     ledgers = [c.dropped for c in run.corpora if c.dropped is not None]
     if not ledgers:
@@ -232,9 +252,19 @@ def clusters(run: Run, texts: Mapping[str, str], most: int, copies: int = 4) -> 
         groups = mine.group_by("duplicate_of").len().sort(["len", "duplicate_of"], descending=[True, False])
         counts[rule] = (groups.height, mine.height)
         for survivor, size in groups.head(most).iter_rows():
-            rows = mine.filter(pl.col("duplicate_of") == survivor).sort("value", "id", descending=[True, False]).head(copies)
+            rows = (
+                mine.filter(pl.col("duplicate_of") == survivor)
+                .sort("value", "id", descending=[True, False])
+                .head(copies)
+            )
             told = tuple(
-                Copy(r["id"], r["value"], r["limit"], tuple(r["also"] or ()), tuple(diff(texts.get(survivor, ""), texts.get(r["id"], ""))))
+                Copy(
+                    r["id"],
+                    r["value"],
+                    r["limit"],
+                    tuple(r["also"] or ()),
+                    tuple(diff(texts.get(survivor, ""), texts.get(r["id"], ""))),
+                )
                 for r in rows.iter_rows(named=True)
             )
             found.append(Cluster(rule, survivor, size, told))
@@ -248,5 +278,3 @@ def _counts(rows: pl.DataFrame, column: str) -> list[tuple[str, int]]:
 
 def _rows(rows: pl.DataFrame, n: int) -> tuple[Row, ...]:
     return tuple(rows.sort("id").head(n).to_dicts())
-
-

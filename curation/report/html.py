@@ -11,75 +11,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from curation.clean import CleanParams
 from curation.report import ReportParams, charts, decisions, makeup, rows, summary, synthesis, training
 from curation.report.run import Run
+from curation.report.words import TEMPLATES, about, named, number, percent, see, short, text, words
 
-TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = ("headline", "funnel", "refused", "rules", "copies", "types", "mixture", "training", "synthesis", "rows")
 MOST_LANGUAGES = 4
-# Characters that no reader sees but that change how text stands: shown by signs of their own.
-_INVISIBLE = {c: 0x2400 + c for c in range(0x20) if c not in (0x09, 0x0A, 0x0D)} | {0x7F: 0x2421} | {c: 0xFFFD for c in range(0x80, 0xA0)}
-
-
-@cache
-def words() -> dict[str, Any]:
-    """The dictionary of the interface: `text` (key → zh, en), `name` (name in data → zh, or zh and en), `about` (rule → zh, en)."""
-    loaded: dict[str, Any] = yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
-    loaded["name"] = {k: v if isinstance(v, dict) else {"zh": v, "en": k} for k, v in loaded["name"].items()}
-    return loaded
-
-
-def see(text: str | None) -> str:
-    """`text` with control characters as visible signs, so that none of them reaches the parser."""
-    return (text or "").translate(_INVISIBLE)
-
-
-def number(value: float) -> str:
-    """Whole numbers with thousands apart."""
-    return f"{value:,.0f}"
-
-
-def percent(share: float | None) -> str:
-    return "—" if share is None else f"{share:.1%}"
-
-
-def short(value: float) -> str:
-    """At most four digits after the point, none where it is whole."""
-    return number(value) if float(value).is_integer() else f"{value:.4f}".rstrip("0")
-
-
-def text(key: str, **values: Any) -> Markup:
-    """A sentence in both languages; page.css shows the one chosen. Numbers among `values` are formatted, names translated."""
-    said, names = words()["text"][key], words()["name"]
-    both = []
-    for lang in ("zh", "en"):
-        given = {k: number(v) if isinstance(v, (int, float)) else names.get(v, {}).get(lang, v) for k, v in values.items()}
-        both.append(Markup('<span class="{0}" lang="{0}">{1}</span>').format(lang, said[lang].format(**given)))
-    return Markup("").join(both)
-
-
-def named(word: str, code: bool = True) -> Markup:
-    """A name as it stands in the data, with its Chinese beside it where the dictionary has one."""
-    said = words()["name"].get(word)
-    if not said:
-        return Markup("<code>{}</code>" if code else "{}").format(see(word))
-    english = Markup("<code>{}</code>").format(word) if code and said["en"] == word else Markup("{}").format(said["en"])
-    chinese = Markup("{} <code>{}</code>").format(said["zh"], word) if code and said["en"] == word else Markup("{}").format(said["zh"])
-    return Markup('<span class="zh" lang="zh">{}</span><span class="en" lang="en">{}</span>').format(chinese, english)
-
-
-def about(word: str) -> Markup:
-    """What a rule or reason means, or nothing."""
-    said = words()["about"].get(word)
-    return Markup('<span class="zh" lang="zh">{zh}</span><span class="en" lang="en">{en}</span>').format(**said) if said else Markup("")
 
 
 def safe_json(value: Any) -> Markup:
@@ -94,7 +36,8 @@ def policy(styles: list[str], scripts: list[str]) -> str:
     def hashes(texts: list[str]) -> str:
         return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(t.encode()).digest()).decode()}'" for t in texts)
 
-    return f"default-src 'none'; style-src {hashes(styles)}; script-src {hashes(scripts)}; img-src data:; base-uri 'none'; form-action 'none'"
+    own = f"style-src {hashes(styles)}; script-src {hashes(scripts)}"
+    return f"default-src 'none'; {own}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def page(run: Run, params: ReportParams, clean: CleanParams, taxonomy: Mapping[str, Any] | None = None) -> str:
@@ -104,45 +47,88 @@ def page(run: Run, params: ReportParams, clean: CleanParams, taxonomy: Mapping[s
     hide = rows.hider()
     said = rows.texts(run, hide)
     context = _numbers(run, params, clean, said, hide) | _words(said, taxonomy or {}, params, run.interval)
-    context |= {"drawn": _charts(context), "headline_sentence": _headline(context), "label_of": _labeller(run)} | _matrix(context["confusion"])
+    context |= {
+        "drawn": _charts(context),
+        "headline_sentence": _headline(context),
+        "label_of": _labeller(run),
+    } | _matrix(context["confusion"])
     css, early, script = (
         (TEMPLATES / n).read_text(encoding="utf-8").strip() for n in ("page.css", "early.js", "page.js")
     )
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals |= context
     drawn = environment.get_template("page.html.jinja").render(
-        policy=policy([css], [early, script]), css=Markup(css), early=Markup(early), js=Markup(script)  # noqa: S704
+        policy=policy([css], [early, script]),
+        css=Markup(css),  # noqa: S704 (the project's own files)
+        early=Markup(early),  # noqa: S704
+        js=Markup(script),  # noqa: S704
     )
     return drawn.replace("\r", "") + "\n"
 
 
-def _numbers(run: Run, params: ReportParams, clean: CleanParams, said: Mapping[str, Any], hide: rows.Hide) -> dict[str, Any]:
+def _numbers(
+    run: Run, params: ReportParams, clean: CleanParams, said: Mapping[str, Any], hide: rows.Hide
+) -> dict[str, Any]:
     """All figures of the page, under the names that the template uses."""
     steps = summary.funnel(run)
     clusters, cluster_counts = decisions.clusters(run, {i: row["text"] for i, row in said.items()}, params.clusters)
     ledger, total = rows.ledger(run, said, hide, params.rows, params.row_chars)
-    kept, dropped = (_sum(f.height for f in frames) for frames in ([c.kept for c in run.corpora if c.kept is not None], [c.dropped for c in run.corpora if c.dropped is not None]))
+    kept, dropped = (
+        _sum(f.height for f in frames)
+        for frames in (
+            [c.kept for c in run.corpora if c.kept is not None],
+            [c.dropped for c in run.corpora if c.dropped is not None],
+        )
+    )
     recipes = synthesis.recipes(run, said, hide, params.examples)
     confusion = makeup.confusion(run)
     made = makeup.makeup(run)
     curves = training.curves(run)
     return {
-        "sections": SECTIONS, "steps": steps, "widest": max((s.total for s in steps), default=1), "missing": _missing(run, steps),
-        "came": run.raw.came.height + run.raw.quarantine.height if run.raw.came is not None and run.raw.quarantine is not None else None,
+        "sections": SECTIONS,
+        "steps": steps,
+        "widest": max((s.total for s in steps), default=1),
+        "missing": _missing(run, steps),
+        "came": run.raw.came.height + run.raw.quarantine.height
+        if run.raw.came is not None and run.raw.quarantine is not None
+        else None,
         "quarantined": run.raw.quarantine.height if run.raw.quarantine is not None else None,
         "made": run.generated.came.height if run.generated.came is not None else 0,
-        "kept": kept, "dropped": dropped, "cleaned": run.raw.kept is not None, "repaired": run.raw.edits is not None,
-        "audit": run.audit, "broken": next((c for c in run.audit if c.problem), None), "gate": run.gate, "reasons": decisions.quarantine(run, params.examples),
-        "edits": decisions.edits(run, params.examples), "rules": decisions.rules(run, clean, params.examples, params.inside),
-        "clusters": clusters, "cluster_counts": cluster_counts, "makeup": made, "confusion": confusion,
-        **_languages(made), "mixture": summary.mixture(run), "units": summary.UNITS, "curves": curves,
-        "heldout": training.heldout(run), "scores": training.by_task(run), "benchmark": training.benchmark(run),
-        "cases": training.cases(run, 2 * params.examples), "case_counts": training.fates(run), "synthesis": recipes,
+        "kept": kept,
+        "dropped": dropped,
+        "cleaned": run.raw.kept is not None,
+        "repaired": run.raw.edits is not None,
+        "audit": run.audit,
+        "broken": next((c for c in run.audit if c.problem), None),
+        "gate": run.gate,
+        "reasons": decisions.quarantine(run, params.examples),
+        "edits": decisions.edits(run, params.examples),
+        "rules": decisions.rules(run, clean, params.examples, params.inside),
+        "clusters": clusters,
+        "cluster_counts": cluster_counts,
+        "makeup": made,
+        "confusion": confusion,
+        **_languages(made),
+        "mixture": summary.mixture(run),
+        "units": summary.UNITS,
+        "curves": curves,
+        "heldout": training.heldout(run),
+        "scores": training.by_task(run),
+        "benchmark": training.benchmark(run),
+        "cases": training.cases(run, 2 * params.examples),
+        "case_counts": training.fates(run),
+        "synthesis": recipes,
         "synthesis_fates": sorted({f for r in recipes or () for f in r.fates}, key=lambda f: (f != "kept", f)),
-        "shown_rows": len(ledger), "total_rows": total, "data": _data(ledger, total),
-    }  # fmt: skip
+        "shown_rows": len(ledger),
+        "total_rows": total,
+        "data": _data(ledger, total),
+    }
 
 
 def _sum(numbers: Any) -> int | None:
@@ -151,9 +137,14 @@ def _sum(numbers: Any) -> int | None:
 
 
 _MADE_BY = {
-    "ingest": "dvc repro ingest", "repair": "dvc repro repair@raw", "label": "dvc repro label@raw", "clean": "dvc repro clean@raw",
-    "synthesize": "dvc repro synthesize", "mix": "dvc repro mix", "train": "dvc repro train",
-}  # fmt: skip
+    "ingest": "dvc repro ingest",
+    "repair": "dvc repro repair@raw",
+    "label": "dvc repro label@raw",
+    "clean": "dvc repro clean@raw",
+    "synthesize": "dvc repro synthesize",
+    "mix": "dvc repro mix",
+    "train": "dvc repro train",
+}
 
 
 def _missing(run: Run, steps: list[summary.Step]) -> list[str]:
@@ -186,12 +177,18 @@ def _headline(context: Mapping[str, Any]) -> Markup:
         return text("headline.nothing")
     if kept is None:
         return text("headline.came", came=came)
-    return text("headline.all", came=came, made=context["made"], kept=kept, train=mixture.whole["rows"]) if mixture else text("headline.kept", came=came, kept=kept)
+    return (
+        text("headline.all", came=came, made=context["made"], kept=kept, train=mixture.whole["rows"])
+        if mixture
+        else text("headline.kept", came=came, kept=kept)
+    )
 
 
 def _labeller(run: Run) -> Callable[[str], Markup]:
     """id → its task type by name."""
-    labels = {i: t for c in run.corpora if c.labels is not None for i, t in c.labels.select("id", "task_type").iter_rows()}
+    labels = {
+        i: t for c in run.corpora if c.labels is not None for i, t in c.labels.select("id", "task_type").iter_rows()
+    }
     return lambda id_: named(labels.get(id_, "—"), False)
 
 
@@ -213,7 +210,9 @@ def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportP
         found = known.get("subtypes", {}).get(subtype) if subtype else known.get("description")
         if not found:
             return Markup("")
-        return Markup('<span class="zh" lang="zh">{zh}</span><span class="en" lang="en">{en}</span>').format(zh=found.get("zh", ""), en=found.get("en", ""))
+        return Markup('<span class="zh" lang="zh">{zh}</span><span class="en" lang="en">{en}</span>').format(
+            zh=found.get("zh", ""), en=found.get("en", "")
+        )
 
     def turns(id_: str) -> list[list[str]]:
         return rows.cut(said[id_]["turns"], params.row_chars) if id_ in said else []
@@ -223,25 +222,47 @@ def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportP
         return see(" ".join(spoken[-1][:120].split())) if spoken else ""
 
     return {
-        "t": text, "n": number, "some": lambda k: number(k) if k else "", "pct": percent, "short": short, "named": named, "about": about, "see": see, "described": described,
-        "turns": turns, "first_words": first_words, "role_of": lambda role: named(role, False), "hide": rows.hider(), "level": f"{level:.0%}",
+        "t": text,
+        "n": number,
+        "some": lambda k: number(k) if k else "",
+        "pct": percent,
+        "short": short,
+        "named": named,
+        "about": about,
+        "see": see,
+        "described": described,
+        "turns": turns,
+        "first_words": first_words,
+        "role_of": lambda role: named(role, False),
+        "hide": rows.hider(),
+        "level": f"{level:.0%}",
         "truth_file": params.truth or "",
-    }  # fmt: skip
+    }
 
 
 def _charts(context: Mapping[str, Any]) -> dict[str, Any]:
     """Section → its SVG, where there is something to draw."""
     drawing = charts.Drawing(words()["name"])
     made, mixture, curves = context["makeup"], context["mixture"], context["curves"]
-    drawn: dict[str, Any] = dict.fromkeys(("types", "buckets", "sources", "lengths", "confidence", "mixture", "loss", "norm", "tasks", "scores"))
+    drawn: dict[str, Any] = dict.fromkeys(
+        ("types", "buckets", "sources", "lengths", "confidence", "mixture", "loss", "norm", "tasks", "scores")
+    )
 
     def draw(name: str, chart: Any) -> None:
         drawn[name] = Markup(drawing.svg(chart))  # noqa: S704 (tidied: text is escaped by vl-convert and again by charts.tidy)
 
     if made and made.rows:
         languages, count = context["languages"], context["in_language"]
-        draw("types", charts.stacked([(t.name, lang, count(t.languages, lang)) for t in made.types for lang in languages], languages))
-        draw("buckets", charts.stacked([(b, lang, count(k, lang)) for b, k in made.buckets for lang in languages], languages))
+        draw(
+            "types",
+            charts.stacked(
+                [(t.name, lang, count(t.languages, lang)) for t in made.types for lang in languages], languages
+            ),
+        )
+        draw(
+            "buckets",
+            charts.stacked([(b, lang, count(k, lang)) for b, k in made.buckets for lang in languages], languages),
+        )
         spans = [
             (t.name, part, q.p10, q.p25, q.p50, q.p75, q.p90)
             for t in made.types
@@ -269,7 +290,9 @@ def _charts(context: Mapping[str, Any]) -> dict[str, Any]:
             draw("norm", charts.curve(curves.grad_norm))
         drawn["tasks"] = _small(drawing, curves)
     if context["scores"]:
-        judged = [(s.name, s.difference, s.low, s.high, s.verdict) for s in context["scores"] if s.difference is not None]
+        judged = [
+            (s.name, s.difference, s.low, s.high, s.verdict) for s in context["scores"] if s.difference is not None
+        ]
         draw("scores", charts.forest(judged))
     return drawn
 

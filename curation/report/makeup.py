@@ -29,8 +29,10 @@ def quantiles(values: pl.Series) -> Quantiles | None:
     values = values.drop_nulls()
     if not len(values):
         return None
-    found = [float(values.quantile(q, interpolation="nearest")) for q in (0.1, 0.25, 0.5, 0.75, 0.9)]  # type: ignore[arg-type]
-    return Quantiles(*found, float(values.max()))  # type: ignore[arg-type]
+    p10, p25, p50, p75, p90 = (
+        float(values.quantile(share, interpolation="nearest") or 0) for share in (0.1, 0.25, 0.5, 0.75, 0.9)
+    )
+    return Quantiles(p10, p25, p50, p75, p90, float(values.max()))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def _lengths(run: Run) -> pl.DataFrame:
 
 def _type(name: str, rows: pl.DataFrame) -> TaskType:
     subtypes = [
-        (s, n, count(rows.filter(pl.col("task_subtype") == s)["language"])) for s, n in count(rows["task_subtype"]).items()
+        (s, n, count(rows.filter(pl.col("task_subtype") == s)["language"]))
+        for s, n in count(rows["task_subtype"]).items()
     ]
     chat = rows.filter(pl.col("kind") == "chat")
     return TaskType(

@@ -52,9 +52,10 @@ def as_text(row: Mapping[str, Any]) -> str:
     return "\n\n".join(f"{role}:\n{text}" for role, text in turns(row))
 
 
-def cut(said: Iterable[list[str]], most: int) -> list[list[str]]:
-    """Turns up to `most` characters in all; what is left out is counted in the last one."""
-    found, left = [], most
+def cut(said: Iterable[list[str]], most: int) -> list[list[Any]]:
+    """Turns up to `most` characters in all; a turn that is cut has a third item, the number of characters left out."""
+    found: list[list[Any]] = []
+    left = most
     for role, text in said:
         if len(text) > left:
             found.append([role, text[:left], len(text) - left])
@@ -75,11 +76,17 @@ def texts(run: Run, hide: Hide) -> dict[str, Mapping[str, Any]]:
             said = turns(row)
             if any(str(tag).startswith(("pii:", "pii_drop:")) for tag in row["tags"] or ()):
                 said = [[role, hide(text)] for role, text in said]
-            found[row["id"]] = {"language": row["language"], "turns": said, "text": "\n\n".join(f"{r}:\n{t}" for r, t in said)}
+            found[row["id"]] = {
+                "language": row["language"],
+                "turns": said,
+                "text": "\n\n".join(f"{r}:\n{t}" for r, t in said),
+            }
     return found
 
 
-def ledger(run: Run, said: Mapping[str, Mapping[str, Any]], hide: Hide, most: int, row_chars: int) -> tuple[list[Row], int]:
+def ledger(
+    run: Run, said: Mapping[str, Mapping[str, Any]], hide: Hide, most: int, row_chars: int
+) -> tuple[list[Row], int]:
     """(rows for the page, rows in all): every raw, generated, quarantined and rejected row, empty fields left out.
 
     Keys: i id, c corpus, s source, f file, n line, g language, o origin, r recipe, p parents, t tags, x fate, w rule or
@@ -118,18 +125,34 @@ def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]]) -> 
         fate, place = places.get(id_, ("kept" if id_ in kept else "repaired" if id_ in repaired else "read", {}))
         found.append(
             {
-                "i": id_, "c": corpus.name, "s": row["source"], "f": str(meta.get("file", "")), "n": meta.get("line") or 0,
-                "g": _language(row["language"], measured), "o": row["origin"], "r": row["recipe"], "p": row["parents"],
-                "t": label.get("tags", row["tags"]), "x": "dropped" if out else fate,
-                "w": out.get("rule") or place.pop("reason", None), "v": out.get("value"), "l": out.get("limit"),
-                "d": out.get("duplicate_of"), "a": out.get("also"), "z": out.get("detail"),
+                "i": id_,
+                "c": corpus.name,
+                "s": row["source"],
+                "f": str(meta.get("file", "")),
+                "n": meta.get("line") or 0,
+                "g": _language(row["language"], measured),
+                "o": row["origin"],
+                "r": row["recipe"],
+                "p": row["parents"],
+                "t": label.get("tags", row["tags"]),
+                "x": "dropped" if out else fate,
+                "w": out.get("rule") or place.pop("reason", None),
+                "v": out.get("value"),
+                "l": out.get("limit"),
+                "d": out.get("duplicate_of"),
+                "a": out.get("also"),
+                "z": out.get("detail"),
                 "e": [e for _, e in sorted(edits.get(id_, []))],
-                "k": label.get("task_type"), "j": label.get("task_subtype"), "b": label.get("bucket"),
+                "k": label.get("task_type"),
+                "j": label.get("task_subtype"),
+                "b": label.get("bucket"),
                 "q": [label[f"{k}_confidence"] for k in ("task_type", "bucket")] if label else None,
                 "y": [label[f"{k}_by"] for k in ("task_type", "bucket")] if label else None,
-                "h": measured, "m": said.get(id_, {}).get("turns", []), "u": place,
+                "h": measured,
+                "m": said.get(id_, {}).get("turns", []),
+                "u": place,
             }
-        )  # fmt: skip
+        )
     return found
 
 
@@ -159,7 +182,9 @@ def _signals(corpus: Corpus) -> dict[str, dict[str, Any]]:
     for signal, columns in _SHOWN.items():
         if signal in corpus.signals:
             for content_hash, *values in corpus.signals[signal].select("content_hash", *columns).iter_rows():
-                found.setdefault(content_hash, {}).update({k: v for k, v in zip(columns, values, strict=True) if v is not None})
+                found.setdefault(content_hash, {}).update(
+                    {k: v for k, v in zip(columns, values, strict=True) if v is not None}
+                )
     return found
 
 
@@ -168,14 +193,18 @@ def _places(run: Run) -> dict[str, tuple[str, dict[str, Any]]]:
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in run.unused.select("id", "reason").iter_rows(named=True) if run.unused is not None else ():
         found[row["id"]] = "unused", {"reason": row["reason"]}
-    for row in run.heldout.select("id", "tokens", "loss_tokens").iter_rows(named=True) if run.heldout is not None else ():
+    for row in (
+        run.heldout.select("id", "tokens", "loss_tokens").iter_rows(named=True) if run.heldout is not None else ()
+    ):
         found[row["id"]] = "heldout", {"tokens": row["tokens"], "loss_tokens": row["loss_tokens"]}
     steps: dict[str, list[int]] = {}
     for id_, step in run.consumed.select("id", "step").sort("step").iter_rows() if run.consumed is not None else ():
         steps.setdefault(id_, []).append(step)
     if run.train is not None:
         for row in run.train.sort("position").select("id", "position", "tokens", "loss_tokens").iter_rows(named=True):
-            _, place = found.setdefault(row["id"], ("train", {"position": [], "tokens": row["tokens"], "loss_tokens": row["loss_tokens"]}))
+            _, place = found.setdefault(
+                row["id"], ("train", {"position": [], "tokens": row["tokens"], "loss_tokens": row["loss_tokens"]})
+            )
             place["position"].append(row["position"])
             if run.consumed is not None:
                 place["steps"] = steps.get(row["id"], [])
@@ -186,11 +215,18 @@ def _quarantined(run: Run, hide: Hide) -> list[Row]:
     bad = run.raw.quarantine
     return [
         {
-            "i": r["id"], "c": "raw", "s": r["source"], "f": r["file"], "n": r["line"], "x": "quarantined", "w": r["reason"],
-            "z": hide(r["detail"] or ""), "m": [["raw", hide(r["raw"] or "")]],
+            "i": r["id"],
+            "c": "raw",
+            "s": r["source"],
+            "f": r["file"],
+            "n": r["line"],
+            "x": "quarantined",
+            "w": r["reason"],
+            "z": hide(r["detail"] or ""),
+            "m": [["raw", hide(r["raw"] or "")]],
         }
         for r in (bad.iter_rows(named=True) if bad is not None else ())
-    ]  # fmt: skip
+    ]
 
 
 def _rejected(run: Run, hide: Hide) -> list[Row]:
@@ -198,11 +234,18 @@ def _rejected(run: Run, hide: Hide) -> list[Row]:
         return []
     return [
         {
-            "i": r["attempt"], "c": "generated", "o": "synthetic", "r": r["recipe"], "p": [r["parent"]], "x": "rejected",
-            "w": r["reason"], "z": hide(r["detail"] or ""), "m": exchanged(r["exchanges"], hide),
+            "i": r["attempt"],
+            "c": "generated",
+            "o": "synthetic",
+            "r": r["recipe"],
+            "p": [r["parent"]],
+            "x": "rejected",
+            "w": r["reason"],
+            "z": hide(r["detail"] or ""),
+            "m": exchanged(r["exchanges"], hide),
         }
         for r in run.attempts.filter(pl.col("fate") != "kept").sort("attempt").iter_rows(named=True)
-    ]  # fmt: skip
+    ]
 
 
 def exchanged(exchanges: str | None, hide: Hide) -> list[list[str]]:

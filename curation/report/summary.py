@@ -86,7 +86,9 @@ def _synthesize(run: Run) -> Step | None:
     named = attempts.with_columns(pl.coalesce("record", "attempt").alias("name"))
     rejected = named.filter(pl.col("fate") != "kept")["name"].to_list()
     notes = [("recipes", attempts["recipe"].n_unique())]
-    return _step("synthesize", {"attempts": named["name"]}, {"records": made["id"].to_list(), "rejected": rejected}, notes)
+    return _step(
+        "synthesize", {"attempts": named["name"]}, {"records": made["id"].to_list(), "rejected": rejected}, notes
+    )
 
 
 def _mix(run: Run) -> Step | None:

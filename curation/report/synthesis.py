@@ -33,7 +33,9 @@ class Recipe:
     examples: tuple[Example, ...]
 
 
-def recipes(run: Run, said: Mapping[str, Mapping[str, list[list[str]]]], hide: Hide, examples: int) -> list[Recipe] | None:
+def recipes(
+    run: Run, said: Mapping[str, Mapping[str, list[list[str]]]], hide: Hide, examples: int
+) -> list[Recipe] | None:
     """By name; None before `synthesize` has run. `said`: id → the repaired row's `turns`; one example a fate, commonest first."""
     if run.attempts is None:
         return None
@@ -63,6 +65,14 @@ def _fates(run: Run) -> pl.DataFrame:
     assert attempts is not None
     dropped = run.generated.dropped
     rules = dict(dropped.select("id", "rule").iter_rows()) if dropped is not None else {}
-    rule = pl.col("record").replace_strict(rules, default=None, return_dtype=pl.String) if rules else pl.lit(None, pl.String)
-    end = pl.when(pl.col("fate") != "kept").then(pl.coalesce("reason", "fate")).otherwise(pl.coalesce(rule, pl.lit("kept")))
+    rule = (
+        pl.col("record").replace_strict(rules, default=None, return_dtype=pl.String)
+        if rules
+        else pl.lit(None, pl.String)
+    )
+    end = (
+        pl.when(pl.col("fate") != "kept")
+        .then(pl.coalesce("reason", "fate"))
+        .otherwise(pl.coalesce(rule, pl.lit("kept")))
+    )
     return attempts.with_columns(end.alias("end"))

@@ -14,10 +14,22 @@ from curation.report.run import Run
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WORDS = {"source_rows": "source rows", "kept_raw": "cleaned", "kept_generated": "synthesized", "heldout": "held out", "train": "to train on",
-          "consumed": "read", "unreached": "not reached", "loss_tokens": "loss tokens", "task_types": "task types",
-          "rules_hit": "rules hit", "edits": "edit entries"}  # fmt: skip
-_ESCAPES = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "�")  # names come from strangers' files; a terminal obeys escapes
+_WORDS = {
+    "source_rows": "source rows",
+    "kept_raw": "cleaned",
+    "kept_generated": "synthesized",
+    "heldout": "held out",
+    "train": "to train on",
+    "consumed": "read",
+    "unreached": "not reached",
+    "loss_tokens": "loss tokens",
+    "task_types": "task types",
+    "rules_hit": "rules hit",
+    "edits": "edit entries",
+}
+_ESCAPES = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0)], "�"
+)  # names come from strangers' files; a terminal obeys escapes
 WIDTH = 24
 
 
@@ -46,18 +58,25 @@ def show(run: Run, console: Console, page: str | None) -> None:
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="dim"
+    )
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
     return table
 
 
 def _funnel(console: Console, steps: list[summary.Step]) -> None:
-    table = _table("from sources to loss tokens", ("stage", "left"), ("", "left"), ("", "left"))
+    wide = console.width >= 120
+    table = _table("from sources to loss tokens", ("stage", "left"), *([("", "left")] * (2 if wide else 1)))
     for step in steps:
         came, went = (" + ".join(f"{n:,} {_WORDS.get(k, k)}" for k, n in side) for side in (step.came, step.went))
         notes = ", ".join(f"{n:,} {_WORDS.get(k, k)}" for k, n in step.notes)
-        table.add_row(step.stage, f"{came} = {went}", f"[dim]{notes}[/]" if step.balanced else f"[red]{plain(step.problem)}[/]")
+        beside = f"[dim]{notes}[/]" if step.balanced else f"[red]{plain(step.problem)}[/]"
+        if wide:
+            table.add_row(step.stage, f"{came} = {went}", beside)
+        else:
+            table.add_row(step.stage, f"{came} = {went}" + ("" if step.balanced else f"\n{beside}"))
     console.print(table)
     console.print()
 
@@ -76,7 +95,12 @@ def _drops(console: Console, run: Run) -> None:
 def _mixture(console: Console, mixture: summary.Mixture) -> None:
     order = [mixture.unit, *(u for u in summary.UNITS if u != mixture.unit)]
     columns = [(_WORDS.get(u, u), "right") for u in order]
-    table = _table(f"mixture, measured in {_WORDS.get(mixture.unit, mixture.unit)}", ("bucket", "left"), ("target", "right"), *columns)
+    table = _table(
+        f"mixture, measured in {_WORDS.get(mixture.unit, mixture.unit)}",
+        ("bucket", "left"),
+        ("target", "right"),
+        *columns,
+    )
     for b in mixture.buckets:
         target = "—" if b.target is None else f"{b.target:.1%}"
         table.add_row(plain(b.bucket), target, *(f"{b.achieved[u]:,} [dim]{b.share[u]:6.1%}[/]" for u in order))
@@ -94,14 +118,35 @@ def _scores(console: Console, run: Run) -> None:
     whole = training.heldout(run)
     if whole is None:
         return
-    table = _table("held-out loss, nats a token", ("", "left"), ("rows", "right"), ("base", "right"), ("trained", "right"), ("difference", "right"), ("interval", "right"), ("", "left"))
+    table = _table(
+        "held-out loss, nats a token",
+        ("", "left"),
+        ("rows", "right"),
+        ("base", "right"),
+        ("trained", "right"),
+        ("difference", "right"),
+        ("interval", "right"),
+        ("", "left"),
+    )
     for score in [whole, *training.by_task(run)]:
         if score.difference is None:
             continue
-        numbers = (f"{score.rows:,}", f"{score.base:.4f}", f"{score.trained:.4f}", f"{score.difference:+.4f}", f"{score.low:+.3f} … {score.high:+.3f}")
-        table.add_row(plain(score.name), *numbers, f"[{_STYLE.get(score.verdict, 'none')}]{plain(score.verdict)}[/]", style="bold" if score is whole else "")
+        numbers = (
+            f"{score.rows:,}",
+            f"{score.base:.4f}",
+            f"{score.trained:.4f}",
+            f"{score.difference:+.4f}",
+            f"{score.low:+.3f} … {score.high:+.3f}",
+        )
+        table.add_row(
+            plain(score.name),
+            *numbers,
+            f"[{_STYLE.get(score.verdict, 'none')}]{plain(score.verdict)}[/]",
+            style="bold" if score is whole else "",
+        )
     console.print(table)
     for task in training.benchmark(run):
         if task.base is not None and task.trained is not None:
-            console.print(f"{'benchmark' if task.name == 'all' else '':10} {plain(task.name)}: {task.base:.1%} → {task.trained:.1%} of {task.items} items")
+            head = "benchmark" if task.name == "all" else ""
+            console.print(f"{head:10} {plain(task.name)}: {task.base:.1%} → {task.trained:.1%} of {task.items} items")
     console.print()

@@ -38,7 +38,12 @@ def curves(run: Run) -> Curves | None:
 
     prefix = "train/task/"
     tasks = sorted({n for n in run.history["name"] if n.startswith(prefix)})
-    return Curves(points("train/loss"), {n.removeprefix(prefix): points(n) for n in tasks}, points("heldout/nll"), points("train/grad_norm"))
+    return Curves(
+        points("train/loss"),
+        {n.removeprefix(prefix): points(n) for n in tasks},
+        points("heldout/nll"),
+        points("train/grad_norm"),
+    )
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,16 @@ def by_task(run: Run) -> list[Score]:
 
 def _score(name: str, said: Mapping[str, Any]) -> Score:
     return Score(
-        name, said["rows"], said["tokens"], said["nll_base"], said["nll_trained"], said["difference"], said["low"],
-        said["high"], said["verdict"],
-    )  # fmt: skip
+        name,
+        said["rows"],
+        said["tokens"],
+        said["nll_base"],
+        said["nll_trained"],
+        said["difference"],
+        said["low"],
+        said["high"],
+        said["verdict"],
+    )
 
 
 @dataclass(frozen=True)

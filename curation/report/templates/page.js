@@ -133,11 +133,20 @@
     return [list, make("h3", {}, say("text")), talk];
   };
 
+  const wanted = (start) => {
+    const text = location.hash.slice(start.length + 1);
+    try { return decodeURIComponent(text); } catch { return text; } // a broken escape names nothing
+  };
+  // #find=words searches the ledger, #row=id opens a row.
   const openFromHash = () => {
+    if (form && location.hash.startsWith("#find=")) {
+      form.reset();
+      form.elements.text.value = wanted("find=");
+      search();
+      document.getElementById("rows").scrollIntoView();
+    }
     if (!location.hash.startsWith("#row=")) { if (dialog.open) dialog.close(); return; }
-    let id = location.hash.slice(5);
-    try { id = decodeURIComponent(id); } catch { /* a broken escape names no row */ }
-    const row = byId.get(id);
+    const id = wanted("row="), row = byId.get(id);
     document.getElementById("life-title").replaceChildren(make("code", {}, id));
     document.getElementById("life-body").replaceChildren(...(row ? life(row) : [make("p", {}, say("absent")), make("pre", {}, `curation show ${id}`)]));
     if (!dialog.open) dialog.showModal();
