@@ -25,7 +25,7 @@ SMALLER = {
     "instruction_tokens: 160": "instruction_tokens: 24",
     "answer_tokens: 224": "answer_tokens: 24",
     "rows: 4  # for each language": "rows: 1  # for each language",
-    "max_tokens: 1024  # a row": "max_tokens: 96  # a row",
+    "max_tokens: 512  # a row": "max_tokens: 96  # a row",
     "max_length: 1024": "max_length: 384",
     "max_steps: null": "max_steps: 2",
     "eval_steps: 10": "eval_steps: 1",
