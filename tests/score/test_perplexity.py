@@ -1,0 +1,60 @@
+import math
+
+import pytest
+
+from curation import records
+from curation.score.perplexity import PerplexityParams, compute
+
+
+def rows():
+    texts = [
+        ("Name a fruit.", "Apple."),
+        ("用一句话介绍北京。", "北京是中国的首都，历史悠久。"),
+        ("2+2?", "4"),
+        ("mix 一下", "OK，没问题 then."),
+    ]
+    made = []
+    for number, (prompt, answer) in enumerate(texts):
+        messages = [records.message("user", prompt), records.message("assistant", answer)]
+        made.append(
+            {
+                "id": str(number),
+                "kind": "chat",
+                "messages": messages,
+                "content_hash": records.content_hash(messages, None, None),
+            }
+        )
+    made.append(
+        {
+            "id": "t",
+            "kind": "text",
+            "text": "The tide turned. 潮水退了。",
+            "content_hash": records.content_hash(None, "The tide turned. 潮水退了。", None),
+        }
+    )
+    return records.frame(made)
+
+
+@pytest.mark.slow
+def test_values_are_those_of_a_plain_loop_in_full_precision(cache_folder, renderer):
+    import torch
+
+    from curation.models import load_language_model
+
+    got = {h: nll for h, nll in compute(rows(), PerplexityParams()).select("content_hash", "nll").iter_rows()}
+    model = load_language_model("smollm2-135m-instruct")
+    torch.set_float32_matmul_precision("highest")
+    for row in rows().iter_rows(named=True):
+        encoded = renderer.encode(row)
+        with torch.inference_mode():
+            logits = model(torch.tensor([encoded.ids])).logits[0].double().log_softmax(-1)
+        losses = [-float(logits[i - 1, t]) for i, t in enumerate(encoded.ids) if encoded.weights[i] > 0]
+        expected = math.fsum(losses) / len(losses)
+        assert got[row["content_hash"]] == pytest.approx(expected, rel=1e-3, abs=6e-4)
+
+
+@pytest.mark.slow
+def test_order_changes_nothing_and_a_second_run_loads_no_model(cache_folder, monkeypatch):
+    first = compute(rows(), PerplexityParams())
+    monkeypatch.setattr("curation.models.load_language_model", lambda name: pytest.fail("a model was loaded"))
+    assert compute(rows().sort("content_hash", descending=True), PerplexityParams()).equals(first)
