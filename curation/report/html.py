@@ -18,7 +18,7 @@ from markupsafe import Markup
 from curation.clean import CleanParams
 from curation.report import ReportParams, charts, decisions, makeup, rows, summary, synthesis, training
 from curation.report.run import Run
-from curation.report.words import TEMPLATES, about, named, number, percent, see, short, text, words
+from curation.report.words import TEMPLATES, about, named, number, percent, see, short, signed, text, words
 
 SECTIONS = ("headline", "funnel", "refused", "rules", "copies", "types", "mixture", "training", "synthesis", "rows")
 MOST_LANGUAGES = 4
@@ -227,6 +227,7 @@ def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportP
         "some": lambda k: number(k) if k else "",
         "pct": percent,
         "short": short,
+        "signed": signed,
         "named": named,
         "about": about,
         "see": see,

@@ -40,6 +40,11 @@ def percent(share: float | None) -> str:
     return "—" if share is None else f"{share:.1%}"
 
 
+def signed(value: float) -> str:
+    """Three digits after the point, always with a sign; U+2212 is the minus that lines up with plus."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def short(value: float) -> str:
     """At most four digits after the point, none where it is whole."""
     return number(value) if float(value).is_integer() else f"{value:.4f}".rstrip("0")
