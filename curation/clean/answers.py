@@ -6,7 +6,7 @@ import polars as pl
 from pydantic import Field
 
 from curation.clean.hits import hits
-from curation.clean.prose import units
+from curation.clean.prose import edges, units
 from curation.params import Params
 
 _CHAT = pl.col("kind") == "chat"
@@ -19,8 +19,8 @@ class AnswerParams(Params):
     max_tokens: int = Field(8192, ge=1)  # too_long: what has few words for its size, such as pasted data
     min_units: int = Field(8, ge=0)  # too_short, where an explanation or a text is asked for
     min_units_long_form: int = Field(40, ge=0)  # too_short, where an essay, article, story or report is asked for
-    max_duplicate_share: float = Field(0.45, gt=0, le=1)  # repetition, words
-    max_duplicate_share_zh: float = Field(0.55, gt=0, le=1)  # six characters come again sooner than six words
+    max_duplicate_share: float = Field(0.35, gt=0, le=1)  # repetition, words
+    max_duplicate_share_zh: float = Field(0.5, gt=0, le=1)  # six characters come again sooner than six words
     max_run_chars: int = Field(60, ge=1)  # repetition: one piece said over and over, words
     max_run_chars_zh: int = Field(30, ge=1)
     echo_share: float = Field(0.8, gt=0, le=1)  # prompt_echo: share of the answer that is the prompt itself
@@ -76,19 +76,19 @@ def too_long(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     )
 
 
-_LONG_FORM = (
+_LONG_FORM = edges(
     r"(?i)\b(?:essay|article|story|report|speech|blog post|cover letter|in detail|detailed|paragraphs?"
     r"|monologue|tutorial)\b"
     r"|作文|文章|故事|小说|演讲稿|报告|详细|论文|散文|一篇|教程|一段话|\d+\s*字"
 )
-_PROSE = (
+_PROSE = edges(
     r"(?i)\b(?:explain|describe|discuss|elaborate|compare|contrast|analy[sz]e|outline|e-?mail|letter"
     r"|review|instructions|steps"
     r"|advice|tell me about|how (?:do|does|can|could|would|should|to)|why (?:do|does|is|are|did|was|were))\b"
     r"|解释|说明|描述|介绍|阐述|论述|分析|讨论|谈谈|讲讲|如何|怎么|怎样|为什么|为何|比较|步骤|建议"
     r"|写一(?:封|段|份|则)|[一几]?封信|邮件"
 )
-_BRIEF = (
+_BRIEF = edges(
     r"(?i)\b(?:words?|phrases?|one sentence|a sentence|letters?\b.{0,12}\bin|titles?|headlines?|slogans?"
     r"|taglines?|names?|naming|yes or no"
     r"|true or false|labels?|classif\w*|categor\w*|synonyms?|antonyms?|brief|briefly|short|tweet|poem"
@@ -114,7 +114,7 @@ def too_short(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     small = frame.filter(
         _CHAT & (pl.col("length.last_answer_chars") <= 12 * most) & ~pl.col("last_answer").str.contains("`")
     )
-    small = small.with_columns(units("last_answer").alias("_units"))
+    small = small.with_columns(units("last_answer").alias("_units")).filter(pl.col("_units") < most)
     asked = pl.col("last_prompt")
     long_form = asked.str.contains(r"(?i)^(?:.*[。.!?！？\n]\s*)?(?:please |请|帮我|能否|can you |could you |i need |i want )?\s*(?:you )?"
         r"(?:write|compose|draft|create|generate|tell|give|produce|写|撰写|创作|编写|起草|生成|讲|请写|给我写"
@@ -156,9 +156,12 @@ def prompt_echo(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     """
     prompt, answer = pl.col("last_prompt"), pl.col("last_answer")
     size = pl.col("length.last_answer_chars")
+    # Cheap first: an echo is hardly longer than the prompt and holds the prompt's first word.
     similar = frame.filter(
         _CHAT & (size >= params.echo_min_chars) & (prompt.str.len_chars() >= 0.6 * params.echo_share * size)
     )
+    first = prompt.str.to_lowercase().str.extract(r"([\p{L}\p{N}]{1,4})")
+    similar = similar.filter(answer.str.to_lowercase().str.contains(first, literal=True))
 
     def plain(text: pl.Expr) -> pl.Expr:
         return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}\p{S}]+", "")
@@ -179,17 +182,21 @@ def prompt_echo(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     )
 
 
-_NAMES_A_LANGUAGE = (
-    r"(?i)\b(?:translat\w*|languages?|bilingual|english|chinese|mandarin|cantonese|spanish|french|german"
-    r"|japanese|korean|russian|italian"
-    r"|portuguese|latin|arabic|hindi|dutch|swedish|polish|turkish|vietnamese|thai|greek|pinyin|hanzi"
-    r"|proverb|idioms?|haiku)\b"
-    r"|译|英文|英语|中文|汉语|国语|普通话|粤语|日语|日文|法语|法文|德语|德文|韩语|韩文|俄语|西班牙"
-    r"|意大利语|葡萄牙语|拉丁|阿拉伯语|外语|双语|语言"
-    r"|单词|字母|词汇|时态|语法|拼写"
+_LANGUAGE = (
+    r"(?:english|chinese|mandarin|cantonese|spanish|french|german|japanese|korean|russian|italian|portuguese|latin"
+    r"|arabic|hindi|dutch|swedish|polish|turkish|vietnamese|thai|greek)"
+)
+# "in Italian" and "the Italian word for" ask for a language; "an Italian singer" does not.
+_NAMES_A_LANGUAGE = edges(
+    rf"(?i)\b(?:in|to|into|from|speak\w*|using|write|learn\w*|teach\w*|between|and|or) (?:the |simple |plain )?{_LANGUAGE}\b"
+    rf"|\b{_LANGUAGE}(?:[ -](?:words?|phrases?|sentences?|names?|translations?|versions?|texts?|titles?|languages?|terms?"
+    r"|speakers?|alphabet|grammar|verbs?|nouns?|proverbs?|idioms?|sayings?|characters?|lyrics|letters?|lessons?)\b| (?:for|as)\b|[:：])"
+    r"|\b(?:translat\w*|languages?|bilingual|pinyin|hanzi|proverbs?|idioms?|haiku)\b|用 ?[A-Za-z]+语"
+    r"|译|英文|英语|中文|汉语|国语|普通话|粤语|日语|日文|法语|法文|德语|德文|韩语|韩文|俄语|西班牙语"
+    r"|意大利语|葡萄牙语|拉丁|阿拉伯语|外语|双语|语言|单词|字母|词汇|时态|语法|拼写"
     r"|[“\"'‘「《][a-z]{3,}"  # a foreign word in quotation marks is what the request is about
 )
-_CODE_ASKED = (
+_CODE_ASKED = edges(
     r"(?i)\b(?:code|python|java|javascript|typescript|c\+\+|sql|html|css|regex|regular expression|program"
     r"|script|function|algorithm|json|yaml|csv"
     r"|latex|command|shell|bash|query|api)\b|代码|编程|程序|函数|脚本|算法|正则|命令|查询语句|标签|公式|方程"
@@ -212,7 +219,7 @@ def wrong_language(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
         & asked.is_in(["zh", "en"])
         & (spoken != asked)
         & (sure >= least)
-        & (pl.col("task_type") != "translation").fill_null(True)
+        & ~((pl.col("task_type") == "translation") & (pl.col("task_type_by") != "labeller")).fill_null(False)
     )
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
     odd = odd.with_columns(said.alias("_said"), units("prose").alias("_units"))

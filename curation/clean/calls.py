@@ -70,7 +70,7 @@ def first_fault(messages: Sequence[Mapping[str, Any]], tools: str | None) -> str
 
 def _declared(tools: str | None) -> dict[str, Mapping[str, Any]]:
     """Function name → JSON schema of its arguments."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for tool in json.loads(tools) if tools else []:
         function = tool.get("function", tool) if isinstance(tool, dict) else None
         if isinstance(function, dict) and isinstance(function.get("name"), str):

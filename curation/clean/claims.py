@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from curation.clean.hits import hits
-from curation.clean.prose import units
+from curation.clean.prose import edges, units
 from curation.params import Params
 
 _CHAT = pl.col("kind") == "chat"
@@ -21,7 +21,7 @@ class ClaimParams(Params):
     own_names: tuple[str, ...] = ()  # other_identity: names that the model in training may bear, such as Qwen
 
 
-_REFUSAL = (
+_REFUSAL = edges(
     r"(?i)^\W*(?:(?:i'?m|i am|we(?: a|')re)\s+(?:very |so |really |deeply )?(?:sorry|afraid)|sorry"
     r"|i apologi[sz]e|unfortunately|my apologies)?[\s,.;:!—-]*"
     r"(?:but\s+)?(?:(?:as an? (?:\w+ ){0,3}(?:ai|a\.i\.|language model|assistant|chatbot|bot)\b"
@@ -34,7 +34,7 @@ _REFUSAL = (
     r"|engage|offer|share|give|create|generate|do that|do this|write|support|process"
     r"|have (?:the )?(?:\w+ )?(?:ability|capability|personal|opinions?|feelings|emotions|preferences|access))"
 )
-_REFUSAL_ZH = (
+_REFUSAL_ZH = edges(
     r"^\W*(?:(?:非常|很|十分|实在)?(?:抱歉|对不起|遗憾|不好意思)|请原谅)?[，,。！!\s]*(?:但是?|不过|由于"
     r"|因为)?[，,\s]*"
     r"(?:(?:我只?是一?[个名]?|作为一?[个名位款]?)[^，。！？\n]{0,12}(?:AI|ai|人工智能|语言模型|智能助手"
@@ -44,7 +44,7 @@ _REFUSAL_ZH = (
     r"|参与|给出|给您|给你|帮|做|进行|回应|表达|拥有|为您|为你|写|创作|个人|主观|自己)"
 )
 # The answer asks for what the request forgot to give: that is help, not a refusal.
-_ASKS_BACK = (
+_ASKS_BACK = edges(
     r"(?i)(?:please|could you|can you|would you|if you)[^.!?\n]{0,40}(?:provide|share|send|paste|give"
     r"|specify|clarify|tell|let me know)|more (?:information|context|details)"
     r"|(?:haven't|have not|didn't|did not|hasn't been|not been|no\b[^.]{0,20}) ?(?:provided?|given?"
@@ -55,7 +55,7 @@ _ASKS_BACK = (
     r"|enough (?:information|context|detail)|更多(?:信息|细节|背景|详细)|提供更多"
 )
 # What an assistant of text truly cannot do or know: saying so is right.
-_TRUE_LIMIT = (
+_TRUE_LIMIT = edges(
     r"(?i)\b(?:real-time|live|up-to-date|current (?:data|news|weather|market)|internet|web ?site|browse"
     r"|external|access to (?:your|the|any|real)|images?|photos?|pictures?|painting|draw"
     r"|logo|audio|video|music|physical|body|taste|predict|future|weather|stock|diagnos\w+|medical"
@@ -66,7 +66,7 @@ _TRUE_LIMIT = (
     r"|出生|实际|具体情况|机密|隐私"
 )
 # Words of a request that may well be declined, for rows that no label marks as safety.
-_TOUCHY = (
+_TOUCHY = edges(
     r"(?i)\b(?:bombs?|explosives?|weapons?|guns?|kill\w*|murder|suicid\w*|self-harm|poison\w*|drugs?|meth"
     r"|cocaine|heroin|hack\w*|malware|ransomware|phish\w*|steal\w*|stolen|fraud|scam\w*|forge\w*"
     r"|fake|counterfeit|launder\w*|smuggl\w*|stalk\w*|spy\w*|track(?:ing)? (?:her|him|my|some)"
@@ -84,15 +84,16 @@ _TOUCHY = (
 def refusal_boilerplate(frame: pl.DataFrame, params: ClaimParams) -> pl.DataFrame:
     """A stock refusal of a harmless request.
 
-    Exempt: safety rows (label or tag), requests with touchy words, rows with tools, answers that ask back for what is
-    missing or name a true limit of a text assistant, and long answers, which hedge and then help.
+    Exempt: rows that a person labelled or a tag marks as safety, requests with touchy words, rows with tools, answers
+    that ask back for what is missing or name a true limit of a text assistant, and long answers, which hedge and help.
     """
     first = pl.col("last_answer").str.head(400)
     opens = first.str.contains(_REFUSAL) | first.str.contains(_REFUSAL_ZH)
     candidates = frame.filter(_CHAT & pl.col("tools").is_null() & opens).with_columns(
         units("last_answer").alias("_units")
     )
-    safe = (pl.col("task_type") == "safety") | (pl.col("bucket") == "safety")
+    # The labeller takes a refusal for a sign of a harmful request, so its word alone would excuse every refusal.
+    safe = (pl.col("task_type") == "safety") & (pl.col("task_type_by") != "labeller")
     safe = safe | pl.col("tags").list.eval(pl.element().str.starts_with("safety:")).list.any()
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
     hit = (
@@ -121,7 +122,7 @@ _MAKER = (
     r"|百度|阿里(?:巴巴|云)?|腾讯|字节跳动|智谱(?:ai)?|月之暗面|深度求索|科大讯飞|讯飞|华为|谷歌|微软"
     r"|商汤(?:科技)?|百川智能|昆仑万维"
 )
-_I_AM = (
+_I_AM = edges(
     rf"(?i)(?:\bi am|\bi['’]m|\bmy name is|\bcall me|\bthis is|\byou(?:'re| are) (?:talking|chatting"
     rf"|speaking) (?:to|with)|\bas)\s+(?:called |named |the |an? )?(?:{_PRODUCT})\b"
     rf"|(?:\bi am|\bi['’]m|\bmy name is|\bas)\s+(?:called |named )?(?:{_AMBIGUOUS})\b[\s,，]{{1,3}}(?:an?"
@@ -140,7 +141,7 @@ _I_AM = (
     rf"|设计|发布|提供|的)"
     rf"|我(?:是)?由\s*(?:{_MAKER})(?:公司)?\s*(?:所|自主)?(?:开发|研发|训练|创建|推出|打造|设计|发布)"
 )
-_PLAYED = (
+_PLAYED = edges(
     r"(?i)role-?play|pretend|imagine you|act as|you are (?:now )?|in the voice|dialogue|script|screenplay"
     r"|story|quote|translat|扮演|假装|假如你是|模拟|剧本|对白|故事|台词|翻译|你现在是|你是"
 )

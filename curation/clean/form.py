@@ -9,6 +9,7 @@ from pydantic import Field
 
 from curation import records as rec
 from curation.clean.hits import hits
+from curation.clean.prose import edges, units
 from curation.params import Params
 
 _CHAT = pl.col("kind") == "chat"
@@ -29,7 +30,7 @@ _BROKEN = (
     r"|â€[\x{80}-\x{BF}˜-”™œ¦“]|[äåæçèé][\x{80}-\x{BF}‚-”†-‰‹-›€™œžšŸ]{2}"
     r"|[\x{A1}-\x{FF}]{8,}|[\x{80}-\x{84}\x{86}-\x{9F}]"
 )
-_ABOUT_ENCODING = (
+_ABOUT_ENCODING = edges(
     r"(?i)乱码|编码|字符集|\bencod|\bdecod|mojibake|utf-?8|\bgbk\b|unicode|replacement character|latin-?1"
     r"|锟斤拷是|umlaut|diacritic"
 )
@@ -47,7 +48,7 @@ def broken_characters(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     )
 
 
-_PLACEHOLDER = (
+_PLACEHOLDER = edges(
     r"\{\{\s*[\p{L}_][\p{L}\p{N}_.\- ]{0,40}\s*\}\}"
     r"|\[\s*(?i:insert|your|my|the|enter|add|fill in|company|customer|client|recipient|sender|employer"
     r"|manager|hiring|contact|phone|e-?mail|address|organization|school|university|position|job|full|first"
@@ -66,7 +67,7 @@ _PLACEHOLDER = (
     r"|品牌|部门|市|省|路|单位|项目|培训)"
     r"|(?i:lorem ipsum)|\bTODO:|\bTBD\b|\bFIXME\b|<PLACEHOLDER>|\[PLACEHOLDER\]"
 )
-_TEMPLATE_ASKED = (
+_TEMPLATE_ASKED = edges(
     r"(?i)templat|jinja|mustache|handlebars|placeholder|mail merge|variables?\b|fill[- ]in|blanks?\b"
     r"|\bform\b|boilerplate|模板|模版|占位|变量|填空|空白|表格|样板|范本|格式|待填|留空|\[\s*your|\{\{|【"
     r"|\[[\p{L} ]+\]"
@@ -89,7 +90,9 @@ def placeholder_left(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_MARKUP = (
+# Marks of chat templates: no label excuses them.
+_TOKENS = r"<\|(?:endoftext|im_start|im_end|eot_id)\|>|\[/?INST\]|<</?SYS>>"
+_MARKUP = edges(
     r"(?i)</?(?:br|p|div|span|b|i|u|strong|em|a|img|li|ul|ol|h[1-6]|table|tbody|thead|tr|td|th|font|center"
     r"|blockquote|sup|sub|hr|script|style|iframe|pre|code|ref|nowiki|section"
     r"|article)(?:\s[^<>\n]{0,200})?\s*/?>"
@@ -103,7 +106,7 @@ _MARKUP = (
     r"|(?m:^#{2,3} ?(?:Response|Instruction|Input|Output|输入|输出|回答|指令|回复) ?[:：])"
     r"|(?-i:[^\\]\\n[\p{Lu}\p{Han}])|\\r\\n|\\n\\n"
 )
-_MARKUP_ASKED = (
+_MARKUP_ASKED = edges(
     r"(?i)html|\bxml\b|\bsvg\b|css|markup|markdown|web ?page|website|wiki|entit(?:y|ies)|\btags?\b|latex"
     r"|regex|regular expression|code|escape|javascript|python|网页|标签|标记|网站|转义|代码|正则|编程|前端"
     r"|程序|函数"
@@ -121,7 +124,7 @@ def markup_debris(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     hit = (
         (places > params.max_markup)
         & ~said.str.contains(_MARKUP_ASKED)
-        & (pl.col("task_type") != "code").fill_null(True)
+        & ((pl.col("task_type") != "code").fill_null(True) | pl.col("prose").str.contains(_TOKENS))
     )
     return hits(
         found,
@@ -132,14 +135,12 @@ def markup_debris(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     )
 
 
-_FENCE = r"(?m)^[ \t]*```"
 _ENDED = r"[.!?。！？…~～)）\]】}」』》\"”’'|`:;*_>♪☺-]$|\p{So}$|[\x{1F300}-\x{1FAFF}\x{FE0F}]$"
-_VERSE = (
+_VERSE = edges(
     r"(?i)\b(?:poem|poetry|lyrics|song|haiku|verse|sonnet|limerick|rhyme|slogan|tagline|titles?|headline"
     r"|tweet|hashtags?|continue the|incomplete|cut off|unfinished|sentence starter|fill)\b"
     r"|诗|歌词|歌曲|对联|标语|口号|标题|题目|填词|词牌|说唱|童谣|续写|半句|未完|没写完|话题"
 )
-_SHORT_TYPES = ("classification", "extraction", "code", "text")
 
 
 def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
@@ -150,18 +151,21 @@ def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     turn = pl.element().struct
     said = (turn.field("role") == "assistant") & turn.field("tool_calls").is_null()
     turns = pl.col("messages").list.eval(turn.field("content").filter(said)).list.drop_nulls()
-    exempt = pl.col("prompt").str.contains(_VERSE) | pl.col("task_type").is_in(list(_SHORT_TYPES)).fill_null(False)
+    verse = pl.col("prompt").str.contains(_VERSE) | pl.col("task_type").is_in(["code", "text"]).fill_null(False)
+    label = pl.col("task_type").is_in(["classification", "extraction"]).fill_null(False)
     each = (
         frame.filter(_CHAT)
-        .select("id", exempt.alias("exempt"), turns.alias("turn"))
+        .select("id", verse.alias("verse"), label.alias("label"), turns.alias("turn"))
         .explode("turn", empty_as_null=False)
     )
     each = each.with_columns(pl.col("turn").str.strip_chars())
-    open_fence = pl.col("turn").str.count_matches(_FENCE) % 2 == 1
-    ends = pl.col("turn").str.tail(1)
-    rows = each.filter(
-        open_fence | ~pl.col("turn").str.tail(2).str.contains(_ENDED) | ends.is_in([":", ";", "-"])
-    ).iter_rows()
+    # Cheap first: most turns end in a full stop and have their fences in pairs.
+    end = pl.col("turn").str.tail(2)
+    fences = pl.col("turn").str.count_matches("```", literal=True)
+    each = each.filter((fences % 2 == 1) | ~end.str.contains(_ENDED) | end.str.contains("[:;-]$"))
+    # What is labelled as closed and runs on for paragraphs is an explanation, and is judged as one.
+    exempt = pl.col("verse") | (pl.col("label") & (units("turn") < 5 * params.open_end_units))
+    rows = each.select("id", exempt, "turn").iter_rows()
     found: dict[str, str] = {}
     for id_, free, text in rows:
         why = cut(text, params.open_end_units, free)
@@ -171,7 +175,7 @@ def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     return hits(listed, pl.lit(True), limit=params.open_end_units, detail=pl.col("detail"))
 
 
-_STRICT_FENCE = re.compile(_FENCE)
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _CODE_LINE = re.compile(r"[{};=<>\\]|\w\(|^\s*(?:return|import|from|def|else|end|fi|done)\b|^\s*[#$>]|https?://|\|")
 _LIST_LINE = re.compile(
     r"^\s*(?:[-*•·+–—]|\(?\d{1,3}[.)、．）:：]|[（(][一二三四五六七八九十\d]+[)）]"
@@ -200,7 +204,7 @@ def _units(text: str) -> int:
 
 def cut(text: str, open_end: int, exempt: bool = False) -> str | None:
     """Why a turn seems cut off, or None. `exempt`: verse, labels and code are judged by open fences only."""
-    if len(_STRICT_FENCE.findall(text)) % 2 == 1:
+    if len(_FENCE.findall(text)) % 2 == 1:
         return "a code block is not closed"
     if exempt or text.endswith("```"):
         return None

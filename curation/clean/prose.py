@@ -13,6 +13,11 @@ WORD = r"[[\p{L}\p{N}]--\p{Han}]+"
 CODE = r"(?s)```.*?(?:```|\z)|~~~.*?(?:~~~|\z)|`[^`\n]*`|<tool_call>.*?</tool_call>"
 
 
+def edges(pattern: str) -> str:
+    r"""`pattern` with ASCII word boundaries: `\b` between 用 and English is none to a regex that calls both word characters."""
+    return pattern.replace(r"\b", r"(?-u:\b)")
+
+
 def with_prose(frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with `prose`: the answer without code blocks, inline code and tool calls, blank ends stripped."""
     ticked = pl.col("answer").str.contains("`", literal=True) | pl.col("answer").str.contains("~~~", literal=True)
