@@ -46,7 +46,7 @@ def page(run: Run, params: ReportParams, clean: CleanParams, taxonomy: Mapping[s
 
     hide = rows.hider()
     said = rows.texts(run, hide)
-    context = _numbers(run, params, clean, said, hide) | _words(said, taxonomy or {}, params, run.interval)
+    context = _numbers(run, params, clean, said, hide) | _words(said, hide, taxonomy or {}, params, run.interval)
     context |= {
         "drawn": _charts(context),
         "headline_sentence": _headline(context),
@@ -201,9 +201,12 @@ def _matrix(confusion: makeup.Confusion | None) -> dict[str, Any]:
     }
 
 
-def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportParams, level: float) -> dict[str, Any]:
+def _words(
+    said: Mapping[str, Any], hide: rows.Hide, taxonomy: Mapping[str, Any], params: ReportParams, level: float
+) -> dict[str, Any]:
     """What the template calls."""
     types = taxonomy.get("task_types", {})
+    any_private = any(row["private"] for row in said.values())
 
     def described(task_type: str, subtype: str | None = None) -> Markup:
         known = types.get(task_type, {})
@@ -235,7 +238,12 @@ def _words(said: Mapping[str, Any], taxonomy: Mapping[str, Any], params: ReportP
         "turns": turns,
         "first_words": first_words,
         "role_of": lambda role: named(role, False),
-        "hide": rows.hider(),
+        "raw_turns": lambda row: rows.cut([["raw", hide(row["raw"] or "")]], params.row_chars),
+        "hidden": lambda text: see(hide(text or "")),
+        "detail_of": lambda row: see(
+            hide(row["detail"]) if row["id"] in said and said[row["id"]]["private"] else row["detail"]
+        ),
+        "common": lambda text: see(hide(text) if any_private else text),
         "level": f"{level:.0%}",
         "truth_file": params.truth or "",
     }

@@ -67,17 +67,18 @@ def cut(said: Iterable[list[str]], most: int) -> list[list[Any]]:
 
 
 def texts(run: Run, hide: Hide) -> dict[str, Mapping[str, Any]]:
-    """id → the repaired record with its turns; rows whose private values were only marked are hidden here."""
+    """id → the repaired record with its turns; `private`: the values that repair only marked are hidden here."""
     found: dict[str, Mapping[str, Any]] = {}
     for corpus in run.corpora:
         if corpus.repaired is None:
             continue
         for row in corpus.repaired.sort("id").iter_rows(named=True):
             said = turns(row)
-            if any(str(tag).startswith(("pii:", "pii_drop:")) for tag in row["tags"] or ()):
+            private = any(str(tag).startswith(("pii:", "pii_drop:")) for tag in row["tags"] or ())
+            if private:
                 said = [[role, hide(text)] for role, text in said]
             found[row["id"]] = {
-                "language": row["language"],
+                "private": private,
                 "turns": said,
                 "text": "\n\n".join(f"{r}:\n{t}" for r, t in said),
             }
@@ -93,7 +94,7 @@ def ledger(
     reason, v value, l limit, d survivor, a other rules, z detail, e edits, k task type, j subtype, b bucket, q confidences,
     y who said them, h signals, m turns, u place in the mixture.
     """
-    rows = [row for corpus in run.corpora for row in _corpus(run, corpus, said)]
+    rows = [row for corpus in run.corpora for row in _corpus(run, corpus, said, hide)]
     rows += _quarantined(run, hide) + _rejected(run, hide)
     total = len(rows)
     if total > most:
@@ -106,7 +107,7 @@ def ledger(
     return [{k: v for k, v in row.items() if v not in (None, "", [], {})} for row in rows], total
 
 
-def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]], hide: Hide) -> list[Row]:
     if corpus.came is None:
         return []
     edits = _grouped(corpus.edits, "id", lambda e: [e["rule"], e["count"], e["detail"]])
@@ -141,7 +142,7 @@ def _corpus(run: Run, corpus: Corpus, said: Mapping[str, Mapping[str, Any]]) -> 
                 "l": out.get("limit"),
                 "d": out.get("duplicate_of"),
                 "a": out.get("also"),
-                "z": out.get("detail"),
+                "z": hide(out["detail"] or "") if out and said[id_]["private"] else out.get("detail"),
                 "e": [e for _, e in sorted(edits.get(id_, []))],
                 "k": label.get("task_type"),
                 "j": label.get("task_subtype"),

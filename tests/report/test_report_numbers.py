@@ -186,6 +186,24 @@ def test_the_ledger_has_every_row_and_its_end(whole):
     assert SECRET not in str(found)
 
 
+@pytest.mark.slow
+def test_what_never_went_through_repair_is_hidden_by_its_finder():
+    hide = rows.hider()
+    assert hide(f"Write to {SECRET}, or call 13912345678.") == "Write to <EMAIL>, or call <PHONE>."
+    assert hide("no one's") == "no one's"
+
+
+def test_values_that_repair_only_marked_are_hidden(whole):
+    mail = pl.lit(["pii:email"])
+    marked = replace(whole.raw, repaired=whole.raw.repaired.with_columns(mail.alias("tags")))
+    run = replace(whole, raw=marked)
+    hide = str.upper
+    said = rows.texts(run, hide)
+    assert said["a-1"]["turns"] == [["user", "WHAT IS ICE?"], ["assistant", "FROZEN WATER, PLAIN AND SIMPLE AS THAT."]]
+    found = {row["i"]: row for row in rows.ledger(run, said, hide, 100, 5000)[0]}
+    assert (found["a-2"]["z"], found["a-2"]["m"][0][1]) == ("WHY", "WHAT IS  ICE?")
+
+
 def test_a_short_ledger_keeps_what_was_refused_first(whole):
     found, total = rows.ledger(whole, rows.texts(whole, str), str, 5, 5000)
     assert total == 11

@@ -16,7 +16,7 @@ import yaml
 from curation.clean import LAST_RULES, RULES, CleanParams
 from curation.mix import TRAIN
 from curation.records import frame
-from curation.report import ReportParams, charts, html, words
+from curation.report import ReportParams, charts, html, rows, words
 from curation.report.run import Corpus, Run
 from curation.synthesize import REASONS
 from tests.report.conftest import HOSTILE, SECRET
@@ -25,6 +25,14 @@ CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
 TAXONOMY = yaml.safe_load(Path("curation/label/taxonomy.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_hider():
+    """Stands in for the finder of personal data, which takes seconds to load; one slow test uses the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "hider", lambda: lambda text: text.replace(SECRET, "<EMAIL>"))
+        yield
 
 
 @pytest.fixture(scope="module")
