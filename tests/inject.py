@@ -315,9 +315,13 @@ def refusal(row: Case, corpus: Corpus) -> Record | None:
 
 
 _IDENTITIES = {
-    "en": ("I am ChatGPT, a language model trained by OpenAI. ", "As Claude, an AI assistant made by Anthropic, I can tell you this. ", "I was developed by Google. "),
+    "en": (
+        "I am ChatGPT, a language model trained by OpenAI. ",
+        "As Claude, an AI assistant made by Anthropic, I can tell you this. ",
+        "I was developed by Google. ",
+    ),
     "zh": ("我是文心一言，由百度研发。", "我是由OpenAI训练的语言模型。", "作为通义千问，我来回答。"),
-}  # fmt: skip
+}
 
 
 def identity(row: Case, corpus: Corpus) -> Record | None:

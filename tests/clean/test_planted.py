@@ -122,6 +122,20 @@ def test_every_planted_row_is_in_the_table(walked: Walk) -> None:
     assert min(Counter(row.language for row in table()).values()) >= 50
 
 
+def test_the_page_counts_the_rows_of_every_source(walked: Walk) -> None:
+    listed: Counter[str] = Counter()
+    for line in README.read_text(encoding="utf-8").split("## Planted defects")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[3][:1].isdigit():
+            files, counts = re.findall(r"`([^`]+)`", cells[0]), re.findall(r"\d+", cells[3])
+            listed |= Counter(dict(zip(files, map(int, counts), strict=True)))
+    folder = (ROOT / "data/sources").as_posix()
+    read = [json.loads(meta)["file"] for meta in walked.raw["meta"]] + walked.quarantine["file"].to_list()
+    names = [Path(file).relative_to(folder).as_posix() for file in read]
+    folders = {"planted": "planted/*", "replay/code": "replay/code/*"}
+    assert listed == Counter(folders.get(Path(name).parent.as_posix(), name) for name in names)
+
+
 def test_every_planted_row_meets_its_fate(walked: Walk) -> None:
     assert wrong(walked) == []
 
