@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +147,6 @@ def _generate(
     progress: Progress,
 ) -> dict[str, dict[str, str]]:
     """Task → key → answer, through lm-eval."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # its bars; `progress` tells the same
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
@@ -156,6 +154,9 @@ def _generate(
     done = 0
 
     class Model(HFLM):
+        def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
+            return super().generate_until(requests, disable_tqdm=True)  # its bar; `progress` tells the same
+
         def _model_generate(self, context: Any, *args: Any, **given: Any) -> Any:
             nonlocal done
             written = super()._model_generate(context, *args, **given)

@@ -33,6 +33,7 @@ ROWS: dict[str, type[pl.DataType]] = {
     "trained": pl.Float64,
 }
 VERSION = "1"
+STORED_TOGETHER = 8  # rows; a killed run loses fewer
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,11 @@ def heldout_losses(
     ]
     stored = {k: json.loads(v) for k, v in cache.get(keys).items()}
     todo = list({k: e for k, e in zip(keys, encoded, strict=True) if k not in stored}.items())
-    if todo:
-        found = row_nll(load(), [e for _, e in todo], lambda done: progress(label, done, len(todo)))
-        new = {k: (round(total, 4), n) for (k, _), (total, n) in zip(todo, found, strict=True)}
+    for start in range(0, len(todo), STORED_TOGETHER):
+        part = todo[start : start + STORED_TOGETHER]
+        found = row_nll(load(), [e for _, e in part])
+        progress(label, start + len(part), len(todo))
+        new = {k: (round(total, 4), n) for (k, _), (total, n) in zip(part, found, strict=True)}
         cache.put({k: json.dumps(v).encode() for k, v in new.items()})
         stored |= new
     cache.close()

@@ -6,7 +6,7 @@ every labelled token counts by its own weight, however rows fall into sequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from curation.render import Encoded
@@ -50,16 +50,16 @@ def weighted_loss(nll: Tensor, weights: Tensor, total: Tensor) -> Tensor:
     return (nll * weights).sum() / total.clamp(min=1e-8)
 
 
-def row_nll(model: Any, rows: Sequence[Encoded], done: Callable[[int], None] | None = None) -> list[tuple[float, int]]:
+def row_nll(model: Any, rows: Sequence[Encoded]) -> list[tuple[float, int]]:
     """Summed negative log-likelihood (nats, float64) over label tokens, and their number, for each row.
 
     Sums a row, and never means of batches: those move with the batch size. Each row is read by itself, so that its loss
-    does not hang on its neighbours either; on a CPU this costs nothing. `done` hears how many rows are through.
+    does not hang on its neighbours either; on a CPU this costs nothing.
     """
     import torch
 
     results = []
-    for number, row in enumerate(rows, 1):
+    for row in rows:
         inputs = {"input_ids": [row.ids], "labels": [labels(row)]}
         n = sum(label != -100 for label in inputs["labels"][0][1:])
         total = 0.0
@@ -68,6 +68,4 @@ def row_nll(model: Any, rows: Sequence[Encoded], done: Callable[[int], None] | N
                 nll, _ = label_nll(model, {k: torch.tensor(v, device=model.device) for k, v in inputs.items()})
             total = float(nll.double().sum())
         results.append((total, n))
-        if done:
-            done(number)
     return results

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -156,6 +157,7 @@ def _trainer(
     from train.trainer import Trainer
 
     logging.set_verbosity_error()
+    getLogger("trl").setLevel("ERROR")  # it advises against one sequence a batch, which is what packing makes here
     datasets.disable_progress_bars()
     steps = int(schedule["step"].max())  # type: ignore[arg-type]
     model = load_language_model(render.model)
