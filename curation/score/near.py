@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import Lock, local
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -22,7 +23,7 @@ from curation.score import pairs
 if TYPE_CHECKING:
     import numpy as np
 
-_SLICE = 4096  # rows that are read and hashed together: bounds memory
+_SLICE = 8192  # rows that are read and hashed together: bounds memory
 _ROLES = {"conversation": ("user", "assistant", "tool"), "prompt": ("user",), "answer": ("assistant",)}
 
 
@@ -145,18 +146,29 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
     identity, keys, slow = np.zeros(rows, np.uint64), np.zeros((rows, bands), np.uint32), np.zeros(rows, np.bool_)
     entries = shingles.table()
 
-    def hashed(part: pl.DataFrame, where: np.ndarray, folded: bool) -> np.ndarray:
+    # Room for all sets at their largest; what is not written to takes no memory, and nothing is joined in the end.
+    sets = np.empty(sum(_room(c.records) for c in corpora), np.uint64)
+    taken, one_by_one, scratch = 0, Lock(), local()
+
+    def hashed(part: pl.DataFrame, where: np.ndarray, folded: pl.Series | None = None) -> np.ndarray:
+        nonlocal taken
         said, begins = turns(part, params.side)
-        if folded:
-            said = pl.Series(said.name, [shingles.fold(t) for t in said], pl.String)
-        offsets, data = _bytes(said)
-        # A unit takes two bytes at least: itself and a separator, or the end of the turn.
-        sets = np.empty((int(offsets[-1] - offsets[0]) + len(said)) // 2 + len(part), np.uint64)
+        offsets, data = _bytes(said if folded is None else folded)
+        # A unit takes two bytes at least: itself and a separator or the end of its turn.
+        room = (int(offsets[-1] - offsets[0]) + len(said)) // 2 + len(part)
+        if len(getattr(scratch, "sets", ())) < room:
+            scratch.sets = np.empty(room, np.uint64)
         used = shingles.digest(
-            data, offsets, begins, where, folded, entries, params.ngram_words, params.ngram_chars, params.seed,
-            bands * per_band, sets, start, count, identity, keys, slow,
+            data, offsets, begins, where, folded is not None, entries, params.ngram_words, params.ngram_chars, params.seed,
+            bands * per_band, scratch.sets, start, count, identity, keys, slow,
         )  # fmt: skip
-        return sets[:used]
+        with one_by_one:
+            if taken + used > len(sets):  # folded texts may have grown
+                sets.resize(taken + used, refcheck=False)
+            sets[taken : taken + used] = scratch.sets[:used]
+            start[where] += taken
+            taken += used
+        return where
 
     def slices() -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
         offset = 0
@@ -165,24 +177,24 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
                 yield corpus.records.slice(at, _SLICE), corpus.rank[at : at + _SLICE] + offset
             offset += len(corpus.hashes)
 
-    parts: list[tuple[np.ndarray, np.ndarray]] = []  # rows, their sets
     done = 0
     with ThreadPoolExecutor(threads()) as pool:
-        for where, sets in pool.map(lambda s: (s[1], hashed(s[0], s[1], False).copy()), slices()):
-            parts.append((where[~slow[where]], sets))
+        for where in pool.map(lambda s: hashed(*s), slices()):
             done += len(where)
             progress("near", done, rows)
-    late = [(part.filter(slow[where]), where[slow[where]]) for part, where in slices() if slow[where].any()]
-    parts += [(where, hashed(part, where, True)) for part, where in late]
-    pool_ = np.empty(sum(len(sets) for _, sets in parts), np.uint64)
-    end = 0
-    for i, (where, sets) in enumerate(parts):
-        pool_[end : end + len(sets)] = sets
-        start[where] += end
-        end += len(sets)
-        parts[i] = (where, sets[:0].copy())  # given back at once: the sets are most of the memory
-        del sets
-    return _Work(pool_, start, count, identity, keys)
+    for part, where in slices():
+        late = slow[where]
+        if late.any():
+            said = turns(part.filter(late), params.side)[0]
+            hashed(part.filter(late), where[late], pl.Series([shingles.fold(t) for t in said], dtype=pl.String))
+    return _Work(sets[:taken], start, count, identity, keys)
+
+
+def _room(records: pl.DataFrame) -> int:
+    """How many shingles the rows can have at most."""
+    turn = records["messages"].list.explode(keep_nulls=False, empty_as_null=False).struct
+    texts = [turn.field("content"), turn.field("tool_calls"), records["text"]]
+    return sum(int(t.str.len_bytes().sum()) for t in texts) // 2 + 2 * (len(texts[0]) + len(records))
 
 
 def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -230,10 +242,11 @@ def _links(work: _Work, rows: np.ndarray, own: int, across: bool, params: NearPa
             if n:
                 found.append((first[:n].copy(), second[:n].copy(), np.round(similarity[:n], 4)))
 
+    numbers = rows.astype(np.uint64)
     with ThreadPoolExecutor(threads()) as pool:
-        for band in range(work.keys.shape[1]):
-            keys = (work.keys[rows, band] & np.uint32(0xFFFFFFFE)).astype(np.uint64)
-            ordered = np.sort((keys << np.uint64(32)) | rows.astype(np.uint64))
+        for band, keys in enumerate(np.ascontiguousarray(work.keys[rows].T) & np.uint32(0xFFFFFFFE)):
+            ordered = (keys.astype(np.uint64) << np.uint64(32)) | numbers
+            ordered.sort()
             shingles.crowd(ordered, work.keys, band, own, across, params.crowd)
             jobs = [pool.submit(search, band, ordered, low, high) for low, high in pairwise(_cuts(ordered))]
             for job in jobs:

@@ -295,6 +295,8 @@ def pairs(
         last = border if across else min(end, begin + bucket)
         for p in range(begin + done, last):
             low, high = (border, min(end, border + bucket)) if across else (p + 1, end)
+            if low >= high:
+                continue
             if found + high - low > len(first):
                 state[0], state[1] = begin, p - begin
                 return found
@@ -302,15 +304,13 @@ def pairs(
             set_a = sets[start[a] : start[a] + count[a]]
             for q in range(low, high):
                 b = np.int64(ordered[q] & _LOW)
-                if min(count[a], count[b]) < floor * max(count[a], count[b]):
-                    continue
                 met = False
                 for earlier in range(band):
                     x, y = keys[a, earlier], keys[b, earlier]
                     if (x ^ y) < 2 and not (y & 1 and (across or x & 1)):
                         met = True
                         break
-                if met:
+                if met or min(count[a], count[b]) < floor * max(count[a], count[b]):
                     continue
                 value = _jaccard(set_a, sets[start[b] : start[b] + count[b]], floor)
                 if value >= 0:
