@@ -36,7 +36,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def renderer():  # noqa: ANN201
+def renderer():
     """A Renderer of the bundled model."""
     from curation.models import load_tokenizer
     from curation.render import Renderer

@@ -44,7 +44,12 @@ def imports(module: str) -> frozenset[str]:
             found |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value and node.value in MODULES:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and "." in node.value
+            and node.value in MODULES
+        ):
             found.add(node.value)
     return frozenset(found & MODULES.keys()) - {module}
 
@@ -104,7 +109,11 @@ def test_each_stage_depends_on_the_code_that_it_reaches(stage):
 @pytest.mark.parametrize("stage", stages())
 def test_each_stage_names_its_params(stage):
     named = {str(p) for p in stages()[stage]["params"]}
-    text = (ROOT / f"pipelines/{stage}.py").read_text(encoding="utf-8")
+    scripts = {
+        f"pipelines.{stage}",
+        *(m for m in imports(f"pipelines.{stage}") - PLUMBING if m.startswith("pipelines.")),
+    }
+    text = "\n".join(MODULES[m].read_text(encoding="utf-8") for m in scripts)
     loaded = set(re.findall(r'params\.load\(\s*"(\w+)"', text))
     assert loaded == named
 

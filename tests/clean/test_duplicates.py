@@ -84,7 +84,7 @@ def test_a_chain_drops_nothing_on_hearsay():
 def test_below_the_threshold_nothing_goes():
     rows = [(i, f"prompt {i}", f"answer {i}", {}) for i in "ab"]
     assert decide(rows, near=[("a", "b", 0.79)], semantic=[("a", "b", 0.94)]) == {}
-    assert set(v[0] for v in decide(rows, semantic=[("a", "b", 0.96)]).values()) == {"semantic_duplicate"}
+    assert {v[0] for v in decide(rows, semantic=[("a", "b", 0.96)]).values()} == {"semantic_duplicate"}
 
 
 def test_noise_on_purpose_is_no_copy_of_its_parent_or_sibling():

@@ -41,7 +41,7 @@ def test_values_are_those_of_a_plain_loop_in_full_precision(cache_folder, render
 
     from curation.models import load_language_model
 
-    got = {h: nll for h, nll in compute(rows(), PerplexityParams()).select("content_hash", "nll").iter_rows()}
+    got = dict(compute(rows(), PerplexityParams()).select("content_hash", "nll").iter_rows())
     model = load_language_model("smollm2-135m-instruct")
     torch.set_float32_matmul_precision("highest")
     for row in rows().iter_rows(named=True):
