@@ -26,7 +26,7 @@ class OutlierParams(Params):
     min_spread: float = Field(0.2, gt=0)  # nats; a floor for 1.4826 × MAD
 
 
-def _limits(frame: pl.DataFrame, params: OutlierParams) -> pl.DataFrame:
+def limits(frame: pl.DataFrame, params: OutlierParams) -> pl.DataFrame:
     nll = pl.when(pl.col("perplexity.scored_tokens") >= params.min_tokens).then(pl.col("perplexity.nll"))
     frame = frame.with_columns(nll.alias("_nll")).with_columns(
         pl.col("_nll").median().over(_GROUP).alias("_median"), pl.col("_nll").count().over(_GROUP).alias("_rows")
@@ -49,7 +49,7 @@ def perplexity_high(frame: pl.DataFrame, params: OutlierParams) -> pl.DataFrame:
     if params.k_high is None:
         return hits(frame, pl.lit(False))
     limit = (pl.col("_median") + params.k_high * pl.col("_spread")).round(3)
-    return hits(_limits(frame, params), pl.col("_nll") > limit, value=pl.col("_nll"), limit=limit, detail=_detail(">"))
+    return hits(limits(frame, params), pl.col("_nll") > limit, value=pl.col("_nll"), limit=limit, detail=_detail(">"))
 
 
 def perplexity_low(frame: pl.DataFrame, params: OutlierParams) -> pl.DataFrame:
@@ -57,4 +57,4 @@ def perplexity_low(frame: pl.DataFrame, params: OutlierParams) -> pl.DataFrame:
     if params.k_low is None:
         return hits(frame, pl.lit(False))
     limit = (pl.col("_median") - params.k_low * pl.col("_spread")).round(3)
-    return hits(_limits(frame, params), pl.col("_nll") < limit, value=pl.col("_nll"), limit=limit, detail=_detail("<"))
+    return hits(limits(frame, params), pl.col("_nll") < limit, value=pl.col("_nll"), limit=limit, detail=_detail("<"))

@@ -191,7 +191,7 @@ def _by_measure(frame: pl.DataFrame, kept: set[str], params: CleanParams) -> dic
         )
         rows = hits.select("id", "value", pl.col("limit") / factor).iter_rows()
         found[rule] = [Inside(i, round(v, 4), round(lim, 4)) for i, v, lim in rows if i in kept]
-    judged = outliers._limits(frame, params.perplexity)
+    judged = outliers.limits(frame, params.perplexity)
     for rule, k, sign in (
         ("perplexity_high", params.perplexity.k_high, 1),
         ("perplexity_low", params.perplexity.k_low, -1),
