@@ -113,8 +113,8 @@ def test_same_run_same_bytes(whole, page):
 
 def test_figures_stand_on_the_page(page):
     text = re.sub(r"\s+", " ", "".join(Parsed(page).text))
-    assert "9 rows came in and 1 were made; 6 are kept, 3 are trained on." in text
-    assert "读入 9 行，合成 1 行；保留 6 行，训练用 3 行。" in text
+    assert "9 rows came in and 1 were made; 6 are kept, 3 are mixed for training." in text
+    assert "读入 9 行，合成 1 行；保留 6 行，混合后 3 行可供训练。" in text
     assert "9 行来源记录in the sources = 8 行记录records + 1 行隔离quarantined" in text
     assert "−0.500 nats a token (95% interval −0.600 to −0.400)" in text
     assert "held-out: <i>worse</i>" in text
