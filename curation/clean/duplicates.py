@@ -6,7 +6,8 @@ survivor that it truly resembles (chains drop nothing on hearsay), no cluster is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 from pydantic import Field
@@ -47,23 +48,24 @@ def decide(
     frame = ranked(frame).join(
         signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left"
     )
-    pairs = {name: _neighbours(signals[name], "neighbours") for name in ("near", "semantic")}
-    outside = {name: _neighbours(signals[name], "against") for name in ("near", "semantic")}
+    alike = [
+        _Alike.of("near_duplicate", "Jaccard of shingles", params.near, signals["near"]),
+        _Alike.of("semantic_duplicate", "cosine of prompts and of answers", params.semantic, signals["semantic"]),
+    ]
     reference = _reference(against)
-    kept_by_key: dict[str, str] = {}
-    kept_by_hash: dict[str, str] = {}
+    kept_by_key: dict[str, list[str]] = {}
     rows: dict[str, dict[str, object]] = {}
     dropped: list[tuple[str, str, float, float, str, str]] = []
     columns = ["id", "content_hash", "key", "origin", "task_type", "tags", "parents", "verdict"]
     for row in frame.select(columns).iter_rows(named=True):
         accepted = row["verdict"] == "accept"
-        seen = (kept_by_key, kept_by_hash, rows)
-        verdict = None if accepted else _copy_of(row, *seen, pairs, outside, reference, params)
+        verdict = None if accepted else _copy_of(row, kept_by_key, rows, alike, reference, params)
         if verdict:
             dropped.append((row["id"], *verdict))
             continue
-        kept_by_key.setdefault(row["key"], row["id"])
-        kept_by_hash.setdefault(row["content_hash"], row["id"])
+        kept_by_key.setdefault(row["key"], []).append(row["id"])
+        for kind in alike:
+            kind.keep(row["content_hash"], row["id"])
         rows[row["id"]] = row
     schema = {
         "id": pl.String, "rule": pl.String, "value": pl.Float64, "limit": pl.Float64, "duplicate_of": pl.String, "detail": pl.String,
@@ -73,48 +75,78 @@ def decide(
     return pl.concat([copies, homogeneous_answer(left, params)])
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """The pairs of one signal, by groups of identical rows, and the kept rows of each group."""
+
+    rule: str
+    said: str
+    limit: float
+    group: dict[str, str]  # content hash → the least content hash of its group
+    neighbours: dict[str, list[tuple[str, float]]]  # group → similar groups, itself (1.0) among them
+    against: dict[str, list[tuple[str, float]]]  # content hash → content hashes of the other corpus
+    kept: dict[str, list[str]] = field(default_factory=dict)  # group → ids
+
+    @classmethod
+    def of(cls, rule: str, said: str, limit: float, sidecar: pl.DataFrame) -> _Alike:
+        measured = sidecar if "group" in sidecar.columns else sidecar.with_columns(group=pl.col("content_hash"))
+        rows = measured.filter(pl.col("group").is_not_null()).select("content_hash", "group", "neighbours", "against")
+        group = {h: g for h, g, _, _ in rows.iter_rows()}
+        neighbours, against = {}, {}
+        for content_hash, own, listed, outside in rows.iter_rows():
+            if content_hash == own:  # the list of a group's first row is that of the group
+                found = {own: 1.0}
+                for pair in listed or ():
+                    found[group[pair["other"]]] = max(found.get(group[pair["other"]], 0.0), pair["similarity"])
+                neighbours[own] = sorted(found.items())
+            if outside:
+                against[content_hash] = [(pair["other"], pair["similarity"]) for pair in outside]
+        return cls(rule, said, limit, group, neighbours, against)
+
+    def keep(self, content_hash: str, id_: str) -> None:
+        if content_hash in self.group:
+            self.kept.setdefault(self.group[content_hash], []).append(id_)
+
+    def candidates(self, content_hash: str) -> Iterator[tuple[str, float]]:
+        """(kept id, similarity) of the rows that the signal pairs with this one."""
+        for group, similarity in self.neighbours.get(self.group.get(content_hash, ""), ()):
+            for id_ in self.kept.get(group, ()):
+                yield id_, similarity
+
+
 def _copy_of(
     row: dict[str, object],
-    kept_by_key: Mapping[str, str],
-    kept_by_hash: Mapping[str, str],
+    kept_by_key: Mapping[str, list[str]],
     rows: Mapping[str, dict[str, object]],
-    pairs: Mapping[str, Mapping[str, list[tuple[str, float]]]],
-    outside: Mapping[str, Mapping[str, list[tuple[str, float]]]],
+    alike: Sequence[_Alike],
     reference: Mapping[str, tuple[str, frozenset[str]]],
     params: DuplicateParams,
 ) -> tuple[str, float, float, str, str] | None:
     """(rule, value, limit, survivor, detail) when a kept row is a copy of this one."""
-    same = kept_by_key.get(str(row["key"]))
-    if same and not _noise_on(row, rows[same]["id"], rows[same]["parents"]):
-        return "exact_duplicate", 1.0, 1.0, same, "same text once width, case, spaces and punctuation are set aside"
-    for name, rule in (("near", "near_duplicate"), ("semantic", "semantic_duplicate")):
-        best: tuple[float, str, float] | None = None
-        for other_hash, similarity in pairs[name].get(str(row["content_hash"]), ()):
-            other = kept_by_hash.get(other_hash)
-            if other is None:
-                continue
-            limit = _limit(name, row, rows[other], params)
-            if similarity < limit or _noise_on(row, other, rows[other]["parents"]):
-                continue
-            best = max(best or (-1.0, "", 0.0), (similarity, other, limit), key=lambda b: (b[0], b[1]))
-        for other_hash, similarity in outside[name].get(str(row["content_hash"]), ()):
-            limit = params.near if name == "near" else params.semantic
-            if other_hash in reference and similarity >= limit:
+    for same in kept_by_key.get(str(row["key"]), ()):
+        if not _noise_on(row, same, rows[same]["parents"]):
+            return "exact_duplicate", 1.0, 1.0, same, "same text once width, case, spaces and punctuation are set aside"
+    for kind in alike:
+        found = []
+        for other, similarity in kind.candidates(str(row["content_hash"])):
+            limit = _limit(kind, row, rows[other], params)
+            if similarity >= limit and not _noise_on(row, other, rows[other]["parents"]):
+                found.append((similarity, other, limit))
+        for other_hash, similarity in kind.against.get(str(row["content_hash"]), ()):
+            if other_hash in reference and similarity >= kind.limit:
                 other, parents = reference[other_hash]
                 if not _noise_on(row, other, parents):
-                    best = max(best or (-1.0, "", 0.0), (similarity, other, limit), key=lambda b: (b[0], b[1]))
-        if best:
-            said = "Jaccard of shingles" if name == "near" else "cosine of prompts and of answers"
-            return rule, best[0], best[2], best[1], said
+                    found.append((similarity, other, kind.limit))
+        if found:
+            similarity, other, limit = max(found)
+            return kind.rule, similarity, limit, other, kind.said
     return None
 
 
-def _limit(name: str, row: dict[str, object], other: dict[str, object], params: DuplicateParams) -> float:
+def _limit(kind: _Alike, row: dict[str, object], other: dict[str, object], params: DuplicateParams) -> float:
     """One model's output for one task type is very alike: synthetic pairs meet a lower limit."""
     made = row["origin"] == other["origin"] == "synthetic" and row["task_type"] == other["task_type"]
-    if name == "near":
-        return params.synthetic_near if made else params.near
-    return params.semantic
+    return params.synthetic_near if made and kind.rule == "near_duplicate" else kind.limit
 
 
 def _noise_on(row: dict[str, object], other: object, other_parents: object) -> bool:
@@ -123,11 +155,6 @@ def _noise_on(row: dict[str, object], other: object, other_parents: object) -> b
         return False
     family = set(row["parents"] or ())  # type: ignore[call-overload]
     return other in family or bool(family & set(other_parents or ()))  # type: ignore[call-overload]
-
-
-def _neighbours(sidecar: pl.DataFrame, column: str) -> dict[str, list[tuple[str, float]]]:
-    found = sidecar.filter(pl.col(column).list.len() > 0).select("content_hash", column)
-    return {h: [(n["other"], n["similarity"]) for n in listed] for h, listed in found.iter_rows()}
 
 
 def _reference(against: pl.DataFrame | None) -> dict[str, tuple[str, frozenset[str]]]:

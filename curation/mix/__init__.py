@@ -26,7 +26,7 @@ UNUSED = rec.LABELLED | {"tokens": pl.Int64, "loss_tokens": pl.Int64, "reason": 
 class MixParams(Params):
     """`params.yaml: mix`."""
 
-    ratios: dict[str, float] = {"general": 20, "math_code": 30, "domain": 40, "safety": 10}
+    ratios: dict[str, float] = {"general": 0.2, "math_code": 0.3, "domain": 0.4, "safety": 0.1}
     replay: float = Field(0.05, ge=0, lt=1)
     unit: Literal["rows", "tokens", "loss_tokens"] = "tokens"
     size: int | None = Field(None, ge=1)  # of the whole, in `unit`; null: as much as the scarcest bucket allows

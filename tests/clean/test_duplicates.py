@@ -113,6 +113,27 @@ def test_synthetic_rows_of_one_type_meet_a_lower_limit():
     assert [v[0] for v in decide(rows, near=[("a", "b", 0.65)]).values()] == ["near_duplicate"]
 
 
+def test_a_later_member_of_a_group_of_identical_rows_finds_the_survivor_of_another():
+    rows = [(i, f"prompt {i}", f"answer {i}", {}) for i in "abcd"]
+    frame, signals = corpus(rows, near=[("a", "d", 0.9)])
+    hashes = dict(frame.select("id", "content_hash").iter_rows())
+    first = min(hashes["a"], hashes["b"], hashes["c"])
+    group = {h: (first if i in "abc" else h) for i, h in hashes.items()}
+    listed = [{"other": hashes["d"], "similarity": 0.9}]
+    empty = pl.lit([], dtype=PAIR)
+    # Only the first row of the group {a, b, c} lists d; a and b, c are identical shingle sets.
+    signals["near"] = signals["near"].with_columns(
+        group=pl.col("content_hash").replace_strict(group),
+        neighbours=pl.when(pl.col("content_hash") == first)
+        .then(pl.lit(listed, dtype=PAIR))
+        .when(pl.col("content_hash") == hashes["d"])
+        .then(pl.lit([{"other": first, "similarity": 0.9}], dtype=PAIR))
+        .otherwise(empty),
+    )
+    dropped = duplicates.decide(frame, signals, DuplicateParams(), None)
+    assert dropped.height == 3 and dropped["duplicate_of"].n_unique() == 1
+
+
 edges = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.sampled_from([0.6, 0.8, 0.9])), max_size=15)
 
 
