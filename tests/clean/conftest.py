@@ -28,10 +28,10 @@ Walker = Callable[..., Walk]
 
 @pytest.fixture(scope="session")
 def walk() -> Walker:
-    """`walk(sources, encode=None, perplexity=False)` → Walk, with the real signals under the default params.
+    """`walk(sources, encode=None, perplexity=0)` → Walk, with the real signals under the default params.
 
-    `encode`: ids whose rows are encoded for semantic pairs (all when None), since an encoder takes its time. Without
-    `perplexity` the language model is not asked, and its rules see no value.
+    `encode`: ids whose rows are encoded for semantic pairs (all when None), since an encoder takes its time. `perplexity`:
+    every how many rows are read by the language model, which takes its time too; its rules see no value for the others.
     """
     from curation import score
     from curation.clean import CleanParams, clean
@@ -39,7 +39,7 @@ def walk() -> Walker:
     from curation.label import LabelParams, label, taxonomy
     from curation.repair import RepairParams, repair
 
-    def run(sources: Sequence[SourceParams], encode: set[str] | None = None, perplexity: bool = False) -> Walk:
+    def run(sources: Sequence[SourceParams], encode: set[str] | None = None, perplexity: int = 0) -> Walk:
         raw, quarantine = ingest(IngestParams(sources=tuple(sources)))
         records, edits = repair(raw, [], RepairParams())
         settings = score.ScoreParams()
@@ -48,7 +48,7 @@ def walk() -> Walker:
         some = records if encode is None else records.filter(pl.col("id").is_in(list(encode)))
         for name in ("embedding", "semantic"):
             signals[name] = _padded(score.compute(name, some, settings, have=signals), records)
-        judged = records if perplexity else records.clear()
+        judged = records.gather_every(perplexity) if perplexity else records.clear()
         signals["perplexity"] = _padded(score.compute("perplexity", judged, settings), records)
         labels = label(records, signals, taxonomy.load(ROOT / LabelParams().taxonomy), LabelParams())
         kept, dropped = clean(records, signals, labels, CleanParams(), evaluation=ROOT / "data/evaluation")

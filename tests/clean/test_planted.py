@@ -183,7 +183,7 @@ def test_repaired_rows_hold_what_was_meant(walked: Walk) -> None:
 
 @pytest.mark.slow
 def test_the_same_with_every_signal(walk: Walker) -> None:
-    whole = walk(sources(), perplexity=True)
+    whole = walk(sources(), perplexity=8)
     assert wrong(whole) == []
     planted = set(place(whole).values())
     assert whole.dropped.filter(~pl.col("id").is_in(list(planted))).select("id", "rule", "detail").rows() == []
