@@ -21,7 +21,7 @@ repro: setup  ## build everything that is out of date: data, model, scores, repo
 	curation report
 
 test: setup  ## all tests, fast ones first
-	pytest -m "not slow"
+	pytest -n 2 --dist loadfile -m "not slow"
 	pytest -m slow
 
 check: setup  ## lint, types, wiring
