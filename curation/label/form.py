@@ -18,6 +18,7 @@ _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _QUOTE = re.compile(r"“[^”]{25,}”|\"[^\"]{40,}\"|「[^」]{25,}」")
 _BLOCK = re.compile(r"\n\s*\n|\n(?=(?:输入|文本|材料|文章|原文|资料|消息|input|text|passage|context|sentence)\s*[:：])", re.IGNORECASE)
 _GIVEN = re.compile(r"(?:输入|文本|材料|文章|原文|资料|input|text|passage|context|content|sentence|article|doc to summarize|d)\s*[:：]", re.IGNORECASE)
+_INPUT = re.compile(r"\S\s*\n\s*\S|[:：][ \t]*\S|[“\"「][^”\"」]{3,}[”\"」]|[a-z][.!?]['\"]?[a-z\"]")
 _NO_INPUT = re.compile(r"\n+\s*(?:no ?input\.?|无输入|<no ?input>)\s*$", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[a-z]+")
@@ -42,12 +43,30 @@ _TURN_OF_TOPIC = re.compile(
 _SETTING_UP = re.compile(r"from now on|whenever i|i(?:'ll| will) (?:send|paste|give)|next i|in a moment|等下|等会|待会|接下来我|一会儿我?[给发]|以后我|从现在开始")
 
 
+_OPENINGS = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        ("answer_quoted", r"^[\"“《*]"),
+        ("answer_agrees", r"^(?:是的|确实|没错|对|您说的|听起来|很高兴|真不错|太好了|哈|yes[,!]|that'?s (?:great|wonderful|true)|sounds)"),
+        ("answer_lacks", r"(?:没有|未)(?:给|提供|说)|请(?:提供|您?告诉)|您(?:没有|需要)|please provide|not (?:enough|provided)|could you please|no input"),
+        ("answer_machine", r"作为一?(?:个|名)?(?:人工智能|ai|语言|文本)|我是一个|as an? (?:ai|language|large)|i'?m an ai|i am an? (?:ai|large)|\{\{name\}\}"),
+        ("answer_sorry", r"^(?:抱歉|对不起|不好意思|很抱歉|i'?m sorry|i am sorry|sorry|unfortunately)"),
+        ("answer_given", r"^(?:这个|该|给定|此|the (?:given|sentence|word|phrase|text|statement|tone|type|sentiment|poem|passage))"),
+        ("answer_here", r"^(?:here(?: is|'s| are)|以下是|下面是|这(?:里有|是一)|sure|certainly|of course|当然|好的)"),
+        ("answer_once", r"^(?:once upon|从前|很久|有一天|在一个|one (?:day|morning|night)|there once|title[:：]|标题[:：])"),
+        ("answer_output", r"^(?:输出|output)\s?[:：]"),
+        ("answer_one", r"^(?:1[.、)]|一[、，]|-|•|\*)"),
+        ("answer_in", r"^(?:一种|一个|one (?:possible|of|way)|there (?:are|is)|有(?:许多|很多|几|一些))"),
+        ("answer_number", r"^[$¥€£]?\d"),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What the phrases and the exemplars are held against; all text is lower case, cut to a few hundred characters."""
 
-    head: str  # the request as it begins
-    tail: str  # the paragraph after the material, or empty
+    ask: str  # the request: its first paragraph, and the one after the material
     body: str  # the whole first request, material included
     system: str
     answer: str
@@ -75,7 +94,8 @@ def read(messages: Sequence[Mapping[str, Any]]) -> Form:
             marks.add("turn_of_topic")
         if _drift(users):
             marks.add("drift")
-    return Form(head, tail, first[:2500], system, answer[:700], "\n".join(u[:200] for u in users[1:])[:800], frozenset(marks))
+    later = "\n".join(u[:200] for u in users[1:])[:800]
+    return Form(f"{head}\n{tail}".strip(), first[:2500], system, answer[:700], later, frozenset(marks))
 
 
 def _plain(text: str) -> str:
@@ -133,6 +153,8 @@ def _shape(first: str, material: str, answer: str, head: str) -> set[str]:
         marks.add("material")
         if len(material) >= 250:
             marks.add("long_material")
+    if _INPUT.search(first) or len(material) >= 30:
+        marks.add("input")
     if len(_SPEAKER.findall(material or first)) >= 4:
         marks.add("speakers")
     if len(set(_SOURCES.findall(first))) >= 2:
@@ -164,6 +186,11 @@ def _shape(first: str, material: str, answer: str, head: str) -> set[str]:
         marks.add("labels")
     if len(_LIST_ITEM.findall(answer[:1500])) >= 3:
         marks.add("answer_list")
+    lines = [line for line in answer[:800].split("\n") if line.strip()]
+    if len(lines) >= 3 and sum(len(line) for line in lines) / len(lines) < (16 if answer_han > 0.3 else 48):
+        marks.add("answer_verse")
+    marks.update(name for name, pattern in _OPENINGS if pattern.search(answer[:160]))
+    marks.add(f"answer_size:{min(6, len(answer).bit_length() - (3 if answer_han > 0.3 else 4)) if answer else 'none'}")
     source_han = _han_share(material) if material else han
     if answer and source_han > 0.4 and answer_han < 0.1:
         marks.add("from_han")

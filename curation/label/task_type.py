@@ -1,19 +1,24 @@
 """The labeller: task type and subtype from the form of a row, the words of its request and the taxonomy's exemplars.
 
-A log-linear model whose weights stand written in cues.py: what is found adds its weight to its type, the exemplars add
-how like them the request reads, and the softmax of the sums is the confidence. Nothing is learned, no model or endpoint
-is needed, and a row's label depends on that row alone.
+A log-linear model. Cues (cues.py) have weights set by hand; weights.csv holds what fitting on development rows added to
+them, and the weights of single words and forms (`python -m benchmarks.label_fit` makes it). The exemplars add how like them
+a request reads; the softmax of the sums is the confidence. No model is loaded, no endpoint asked, and a row's label depends
+on that row alone.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import xxhash
 
-from curation.label import form
+from curation.label import form, words
 from curation.label.cues import PHRASES, SIGNS
 from curation.label.exemplars import Likeness
 from curation.label.taxonomy import Taxonomy
@@ -21,12 +26,15 @@ from curation.progress import Progress, silent
 
 Said = tuple[str, float, str, float]
 
+WEIGHTS = Path(__file__).with_name("weights.csv")
 BATCH = 2048  # rows at a time: bounds memory, reports progress
-LIKENESS = 1.25  # what the exemplars weigh beside the cues; measured with `python -m benchmarks.label`
-OWN_CUE = 3.25  # a pattern of the taxonomy file, as much as the strongest here
-SHARPNESS = (0.75, 0.9)  # type, subtype: the softmax's inverse temperature, so that confidence is about the share right
-_FLOOR = {"open_qa": 0.5}  # what most requests are that say nothing of themselves
+LIKENESS = 0.5  # what the exemplars weigh beside the cues
+LIKENESS_ALONE = 2.0  # for a type that has no cue: one that was added to the taxonomy
+OWN_CUE = 4.0  # a pattern in the taxonomy file: above any one cue here
+FLOOR = {"open_qa": 0.5}  # what most requests are that say nothing of themselves
+SHARPNESS = (0.9, 0.8)  # type, subtype: inverse temperatures that make confidence the share right, on unseen rows
 _BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
+_PARTS = ("ask", "body", "system", "answer", "turns")
 _CODE = re.compile(
     r"^\s*(?:def |class \w+[:({]|import \w+|from [\w.]+ import |function |const |let |var |#!|#include|"
     r"select\b.+\bfrom\b|create (?:table|index|view)|insert into|return\b.*;$|fn |public |package )",
@@ -37,8 +45,11 @@ _CODE = re.compile(
 def assign(
     records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], taxonomy: Taxonomy, progress: Progress = silent
 ) -> list[Said]:
-    """(task type, confidence, subtype, confidence) for each record, in their order. `signals` are not needed."""
-    scorer = _Scorer(taxonomy)
+    """(task type, confidence, subtype, confidence) for each record, in their order; confidences to 4 decimals.
+
+    `signals` are not read: embeddings of the prompt were tried and gained 2 points for English and none for Chinese.
+    """
+    scorer = Scorer(taxonomy)
     found: list[Said] = []
     rows = records.select("kind", "text", "tools", "messages")
     for start in range(0, rows.height, BATCH):
@@ -47,11 +58,11 @@ def assign(
     return found
 
 
-def _batch(rows: pl.DataFrame, scorer: _Scorer) -> list[Said]:
+def _batch(rows: pl.DataFrame, scorer: Scorer) -> list[Said]:
     said: list[Said | None] = []
     forms: list[form.Form] = []
     for kind, text, tools, messages in rows.iter_rows():
-        told = _text(text) if kind == "text" else _tools(messages) if tools else None
+        told = _text(text or "") if kind == "text" else _tools(messages or ()) if tools else None
         said.append(told)
         if told is None:
             forms.append(form.read(messages or ()))
@@ -59,34 +70,55 @@ def _batch(rows: pl.DataFrame, scorer: _Scorer) -> list[Said]:
     return [told if told is not None else next(asked) for told in said]
 
 
-def _text(text: str | None) -> Said:
-    hits = len(_CODE.findall((text or "")[:4000]))
+def _text(text: str) -> Said:
+    hits = len(_CODE.findall(text[:4000]))
     return ("text", 1.0, "code", 0.95) if hits >= 2 else ("text", 1.0, "prose", 0.95 if not hits else 0.6)
 
 
 def _tools(messages: Sequence[Mapping[str, Any]]) -> Said:
-    """By the calls made: none, one turn's worth, or several that may build on each other."""
-    import orjson
-
-    calls = 0
-    for message in messages or ():
-        if message["tool_calls"]:
-            try:
-                value = orjson.loads(message["tool_calls"])
-            except orjson.JSONDecodeError:
-                value = None
-            calls += len(value) if isinstance(value, list) else 1
-    return ("tool_use", 1.0, ("no_call", "single_call", "multi_step")[min(calls, 2)], 0.9)
+    """By the turns that call: none, one, or several that may build on each other."""
+    turns = sum(bool(m["tool_calls"]) for m in messages)
+    return ("tool_use", 1.0, ("no_call", "single_call", "multi_step")[min(turns, 2)], 0.9)
 
 
-class _Scorer:
-    """The cues as weight matrices over the taxonomy's types and subtypes."""
+def features(read: form.Form, found: Sequence[str]) -> list[str]:
+    """What weights.csv may know of a row: its marks, the grams of its request (`found`) and of how the answer begins."""
+    return [*sorted(read.marks), *(f"ask:{g}" for g in found), *(f"answer:{g}" for g in words.grams(read.answer[:40]))]
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+
+def phrase_name(pattern: str) -> str:
+    """A cue phrase's name in weights.csv: an edited pattern has a new name and stands on its hand-set weight again."""
+    return f"phrase:{xxhash.xxh3_64_hexdigest(pattern.encode())[:10]}"
+
+
+def sign_name(type_: str, subtype: str, marks: str) -> str:
+    """A sign's name in weights.csv."""
+    return f"sign:{type_}/{subtype}:{marks}"
+
+
+@cache
+def fitted() -> dict[str, dict[str, float]]:
+    """weights.csv: feature → type or type/subtype → weight; empty when the file is absent (before the first fit)."""
+    if not WEIGHTS.exists():
+        return {}
+    found: dict[str, dict[str, float]] = {}
+    with WEIGHTS.open(encoding="utf-8", newline="") as lines:
+        for feature, label, weight in csv.reader(lines):
+            found.setdefault(feature, {})[label] = float(weight)
+    return found
+
+
+class Scorer:
+    """Cues, fitted weights and exemplars as matrices over the taxonomy's types, then its subtypes."""
+
+    def __init__(self, taxonomy: Taxonomy, weights: Mapping[str, Mapping[str, float]] | None = None) -> None:
+        """`weights` in place of weights.csv, for fitting."""
         import numpy as np
 
+        weights = fitted() if weights is None else weights
         self.types = [t for t in taxonomy.types if t not in _BY_FORM]
         self.pairs = [(t, s) for t in self.types for s in taxonomy.types[t].subtypes]
+        self.labels = {label: i for i, label in enumerate([*self.types, *(f"{t}/{s}" for t, s in self.pairs)])}
         self.spans = {t: [i for i, p in enumerate(self.pairs) if p[0] == t] for t in self.types}
         own = [
             (name, subtype, OWN_CUE, "ask", pattern)
@@ -96,67 +128,76 @@ class _Scorer:
         ]
         self.phrases = [p for p in (*PHRASES, *own) if p[0] in self.types]
         self.signs = [s for s in SIGNS if s[0] in self.types]
-        self.for_types = np.zeros((len(self.phrases) + len(self.signs), len(self.types)))
-        self.for_pairs = np.zeros((len(self.phrases) + len(self.signs), len(self.pairs)))
-        for i, cue in enumerate((*self.phrases, *self.signs)):
-            self.for_types[i, self.types.index(cue[0])] = cue[2]
-            if (cue[0], cue[1]) in self.pairs:
-                self.for_pairs[i, self.pairs.index((cue[0], cue[1]))] = cue[2]
+        cues = [(t, s, w, phrase_name(pattern)) for t, s, w, _, pattern in self.phrases]
+        cues += [(t, s, w, sign_name(t, s, marks)) for t, s, w, marks in self.signs]
+        self.by_cue = np.zeros((len(cues), len(self.labels)))
+        for i, (type_name, subtype, weight, name) in enumerate(cues):
+            self.by_cue[i, self.labels[type_name]] += weight
+            if f"{type_name}/{subtype}" in self.labels:
+                self.by_cue[i, self.labels[f"{type_name}/{subtype}"]] += weight
+            self._add(self.by_cue[i], weights.get(name, {}))
+        plain = sorted(f for f in weights if not f.startswith(("phrase:", "sign:")))
+        self.index = {feature: i for i, feature in enumerate(plain)}
+        self.by_feature = np.zeros((len(plain), len(self.labels)))
+        for i, feature in enumerate(plain):
+            self._add(self.by_feature[i], weights[feature])
+        self.floor = np.zeros(len(self.labels))
+        self._add(self.floor, FLOOR)
+        self._add(self.floor, weights.get("always", {}))
         texts = {
-            f"{t}/{s}": [text for language in by_language.values() for text in language]
+            (t, s): [text for language in by_language.values() for text in language]
             for t in self.types
             for s, by_language in taxonomy.types[t].exemplars.items()
         }
-        self.like_type = Likeness({t: [x for k, v in texts.items() if k.split("/")[0] == t for x in v] for t in self.types})
-        self.like_pair = Likeness({f"{t}/{s}": texts.get(f"{t}/{s}", []) for t, s in self.pairs})
-        self.floor = np.array([_FLOOR.get(t, 0.0) for t in self.types])
-        self.type_order = [self.like_type.classes.index(t) for t in self.types]
-        self.pair_order = [self.like_pair.classes.index(f"{t}/{s}") for t, s in self.pairs]
+        self.like_type = Likeness({t: [x for k, v in texts.items() if k[0] == t for x in v] for t in self.types})
+        self.like_pair = Likeness({f"{t}/{s}": texts.get((t, s), []) for t, s in self.pairs})
+        cued = {p[0] for p in PHRASES}
+        self.likeness = np.array([LIKENESS if label.split("/")[0] in cued else LIKENESS_ALONE for label in self.labels])
+
+    def _add(self, row: Any, weights: Mapping[str, float]) -> None:
+        for label, weight in weights.items():
+            if label in self.labels:  # a type that a user took out of the taxonomy is no longer spoken for
+                row[self.labels[label]] += weight
 
     def hits(self, forms: Sequence[form.Form]) -> Any:
         """Rows × cues, 1.0 where the cue is found."""
         import numpy as np
 
-        parts = pl.DataFrame(
-            {
-                "ask": [f"{f.head}\n{f.tail}".strip() for f in forms],
-                "body": [f.body for f in forms],
-                "system": [f.system for f in forms],
-                "answer": [f.answer for f in forms],
-                "turns": [f.turns for f in forms],
-            },
-            schema=dict.fromkeys(("ask", "body", "system", "answer", "turns"), pl.String),
-        )
+        parts = pl.DataFrame([tuple(getattr(f, part) for part in _PARTS) for f in forms], schema=_PARTS, orient="row")
         found = np.zeros((len(forms), len(self.phrases) + len(self.signs)))
-        exprs = [
+        if not forms:
+            return found
+        searches = [
             pl.col(part).str.contains(pattern.replace(r"\b", r"(?-u:\b)")).alias(str(i))
             for i, (_, _, _, part, pattern) in enumerate(self.phrases)
         ]
-        found[:, : len(self.phrases)] = parts.select(exprs).to_numpy()
+        found[:, : len(self.phrases)] = parts.select(searches).to_numpy()
         for i, (_, _, _, wanted) in enumerate(self.signs, len(self.phrases)):
             there = {m for m in wanted.split() if not m.startswith("!")}
             absent = {m[1:] for m in wanted.split() if m.startswith("!")}
-            found[:, i] = [there <= f.marks and not absent & f.marks for f in forms]
+            found[:, i] = [there <= f.marks and absent.isdisjoint(f.marks) for f in forms]
         return found
 
-    def label(self, forms: Sequence[form.Form]) -> list[Said]:
+    def scores(self, forms: Sequence[form.Form]) -> Any:
+        """Rows × labels (types, then subtypes): sums of weights. All addends are dyadic, so sums are exact in any order."""
         import numpy as np
 
-        if not forms:
-            return []
-        hits = self.hits(forms)
-        asks = [f"{f.head}\n{f.tail}" for f in forms]
-        like_type = np.stack([self.like_type(a)[self.type_order] for a in asks])
-        like_pair = np.stack([self.like_pair(a)[self.pair_order] for a in asks])
-        types = hits @ self.for_types + self.floor + LIKENESS * like_type
-        pairs = hits @ self.for_pairs + LIKENESS * like_pair
+        totals = self.hits(forms) @ self.by_cue + self.floor
+        for i, read in enumerate(forms):
+            found = words.grams(read.ask)
+            known = [self.index[f] for f in features(read, found) if f in self.index]
+            like = np.concatenate([self.like_type(found), self.like_pair(found)])
+            totals[i] += self.by_feature[known].sum(axis=0) + self.likeness * like
+        return totals
+
+    def label(self, forms: Sequence[form.Form]) -> list[Said]:
+        """The most probable type, and within it the most probable subtype, whose confidence is the product of both."""
         said: list[Said] = []
-        for type_scores, pair_scores in zip(types, pairs, strict=True):
-            best, sure = _softmax(type_scores, SHARPNESS[0])
-            name = self.types[best]
-            span = self.spans[name]
-            inner, inner_sure = _softmax(pair_scores[span], SHARPNESS[1])
-            said.append((name, sure, self.pairs[span[inner]][1], round(sure * inner_sure, 4)))
+        for row in self.scores(forms) if forms else ():
+            best, sure = _softmax(row[: len(self.types)], SHARPNESS[0])
+            span = self.spans[self.types[best]]
+            inner, inner_sure = _softmax(row[len(self.types) :][span], SHARPNESS[1])
+            said.append((self.types[best], sure, self.pairs[span[inner]][1], round(sure * inner_sure, 4)))
         return said
 
 
