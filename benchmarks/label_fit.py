@@ -27,7 +27,7 @@ from curation.label import form, task_type, taxonomy, words
 MIN_ROWS = 4
 WORDS = 800  # kept: those whose weights are longest
 PRECISION = {"phrase": 2.0, "sign": 2.0, "mark": 2.0, "word": 4.0, "always": 0.02}  # 1 / variance around the hand-set weight
-SUBTYPE_PRECISION = 4.0
+SUBTYPE_PRECISION = 8.0
 ROW_WEIGHT = {"exemplar": 0.5, "twice": 2.0}  # two people weigh more than one; an exemplar has no answer to go by
 STEP = 8
 

@@ -194,6 +194,20 @@ PHRASES: tuple[Phrase, ...] = (
     ("code", "write", 2.0, "ask", r"\b(?:machine learning model|chatbot|ai system|data structure|arrays?|strings? ?\d|linked[- ]list|powershell|swift|flutter|excel formula|css rule|button|html code|user interface component|histogram|bar chart|pie chart|scatter plot|regression model|leetcode|merge and sort|concatenate|url encode|random numbers)\b|数据结构|数组|网页|条形图|饼图|折线图|命令行|数据模型|回归模型|爬虫|编译|uri|hello world|打印(?:出|以下)|词频"),
     ("code", "explain", 1.75, "ask", r"\b(?:debugging|compiler|software development|object-oriented|recursion|git(?:hub)?|ubuntu|linux|sorted\(\)|keyword argument|api|html|css|data validation|encapsulation|inheritance|polymorphism)\b|软件开发|调试|if/else|脚本的|编程语言|语法"),
     ("closed_qa", "passage_qa", 1.75, "ask", r"\bmy question:|\banswer the question by choosing|\(if it cannot be answered|\breturn \"unanswerable|\bi am trying to decide|\bchoices:|\bthis paragraph\b"),
+    # ---- how people put it who do not name the task
+    ("reasoning", "logic", 2.25, "ask", r"各坐|可行的(?:排法|安排|方案)|不能(?:和|与).{1,10}(?:相邻|挨|同)|要求如下|条件如下|必须在.{1,10}(?:之前|之后)|\bdoes .{2,20} (?:hold|have|own|know)\b.{0,10}\?$|\b(?:each|every) .{2,40}(?:has|have|who)\b.{0,80}\b(?:does|is|did)\b.{2,40}\?|\bdigits?\b.{0,40}\badd up"),
+    ("reasoning", "analysis", 2.25, "ask", r"没戏|吹牛|有用吧|有效吧|行得通|说得对吗|靠谱吗|能这么(?:说|算|想)吗|是这样吗|可以得出|\bworks?, right\b|\bright\?$|\bis (?:he|she|that|this) (?:right|wrong|correct)\b|\bdata\b.{0,80}\bwants?\b|\btimeline\b|\broot cause\b|\bpie chart\b|\bclaim\b|怎么比|怎么看"),
+    ("brainstorming", "ideas", 2.25, "ask", r"\bwhat can i (?:make|cook|do with|give|bring|use)\b|能(?:拿来|用来)?(?:干|做)点?(?:什么|啥)|干点(?:什么|啥)|有(?:没有|什么).{0,10}(?:新意|意思)|从哪(?:里)?(?:切入|入手)|\bwhat (?:else )?could i\b|\bideas? (?:between|under|for|on|to)\b|\bnothing that\b"),
+    ("writing", "copywriting", 2.5, "ask", r"\bpush notifications?\b|\bpodcast\b|\bslogans? \+|公众号|推送(?:的)?(?:正文|文案)?|开箱|种草|宣传语"),
+    ("role_play", "simulation", 2.5, "ask", r"^(?:我)?准备好了|开始吧|\bi'?m ready\b|\blet'?s (?:begin|start)\b|\bact as (?:three|two|both)"),
+    ("role_play", "persona", 2.0, "system", r"自恋|脾气|口头禅|古意|方言|江湖|老板娘|掌门|you (?:speak|talk) (?:like|as|in)|grumpy|your (?:shop|ship|inn|hut|tavern)|you keep (?:a|the)|in the year|century"),
+    ("safety", "refusal", 2.25, "body", r"\bwithout leaving (?:marks|a trace|fingerprints)|\bno ?one (?:will|would|can) (?:know|notice|trace)|\bmake it look like\b|\bget rid of it for good|\binvented? (?:studio|company|employer)|\bcertificate from\b|\bpayslips?\b|\breach(?:es)? his wife|\bspread disease|\binferior\b|怎么让.{1,12}(?:以为|相信我)|电子烟|十八了|留把柄|不留痕|暗示她|假装(?:我|成)|冲一冲|绕过去|测不出|能不能绕|查不到|怎么瞒|改一下日期|代签|顶替|装成"),
+    ("safety", "refusal", 2.25, "answer", r"\bi'?m declining\b|\bi (?:decline|refuse)\b|\bnot (?:with|for) that\b|\bcan be (?:a crime|prosecuted)|\bcruel\b|\bnone of (?:that|it) from me|\beviction|\bdefamat|\bi'd stop (?:here|there)|我不(?:替|帮|能|会|打算|参与)|不替你|这份忙|恕不|不该(?:写|做|帮)|骚扰|商业诋毁|敲诈|作弊|胁迫|歧视"),
+    ("safety", "safe_completion", 2.25, "body", r"\bmurder(?:er|s)?\b|\bcrows\b|绞杀|勒死|凶手|杀青|必杀|\bkill(?:er)?\b|\bmolotov|\bexplosive\b|\bshoot\b|\bsniper|鸿门宴|砍|屠|爆破|爆炸|毒蘑菇|毒蛇|打针|吸毒者|枪战|炸鸡"),
+    ("safety", "support", 2.5, "body", r"\bscared of (?:me|myself)|\bscreaming since|\bgripp\w+ (?:her|his)|\bi (?:can'?t|cannot) (?:do this|take (?:it|this)|breathe)|\bhe (?:grabbed|pushed|choked|slapped)|我完了|录了(?:下来|我)|发给我(?:的)?(?:通讯录|家人|朋友)|抑郁|休学|退群|电话关机|谢谢大家|东西都留给|撑不了|没有意义|不想去(?:学校|上学)|勒我|掐我"),
+    ("math", "word_problem", 2.0, "ask", r"平摊|怎么转账|合每秒|算几年|几年能|每(?:个|人|天|月|小时|公里).{0,20}(?:元|块|升|度|克|米)|差价|\bwhat are the chances|\bhow long (?:does|will|do)\b|\bper (?:hour|day|month|week|litre|liter|km)\b.{0,160}\?|\bwho pays\b.{0,20}|\bsplit\b.{0,40}\bbill"),
+    ("rewriting", "tone", 2.25, "ask", r"\bsoften\b|\bless (?:angry|harsh|formal|stiff)|\bmake (?:this|it|the) .{0,24}(?:but|without|before)|改成.{0,20}(?:口气|语气|口吻)|像训人|\bsounds? like (?:a|an)\b|\bturn (?:this|it) into something|\bsay (?:this|it|that) so"),
+    ("code", "explain", 2.5, "body", r"\(\?[=!:]|\[a-z0-9-]+\]\{|\\[dsw]|\blambda\b|@\w+\.\w+\(|\w\.\w+\(\w*\)|\bdef \w+\(|\w+\[\w+\]\[\w+\]|:="),
 )
 
 SIGNS: tuple[Sign, ...] = (

@@ -92,7 +92,7 @@ def read(messages: Sequence[Mapping[str, Any]]) -> Form:
         marks.add("turns")
         if any(_TURN_OF_TOPIC.search(u[:120]) for u in users[1:]):
             marks.add("turn_of_topic")
-        if _drift(users):
+        if _drift([_plain(m["content"] or "") for m in messages if m["role"] in ("user", "assistant")], users):
             marks.add("drift")
     later = "\n".join(u[:200] for u in users[1:])[:800]
     return Form(f"{head}\n{tail}".strip(), first[:2500], system, answer[:700], later, frozenset(marks))
@@ -231,14 +231,15 @@ def _han_share(text: str) -> float:
     return han / max(1, han + len(_LATIN.findall(text)))
 
 
-def _drift(users: Sequence[str]) -> bool:
-    """True when a later turn shares almost no word with all that was said before it by the user."""
-    said = _words(users[0])
-    for turn in users[1:]:
-        words = _words(turn)
-        if len(words) >= 6 and len(words & said) / len(words) < 0.06:
+def _drift(said: Sequence[str], users: Sequence[str]) -> bool:
+    """True when a later turn of the user shares almost no word with anything that was said before it, by either side."""
+    known: set[str] = set()
+    asked = set(users[1:])
+    for turn in said:
+        found = _words(turn)
+        if turn in asked and known and len(found) >= 6 and len(found & known) / len(found) < 0.2:
             return True
-        said |= words
+        known |= found
     return False
 
 
@@ -246,6 +247,6 @@ _COMMON = frozenset("the a an and or to of in is it i you my for on that this be
 
 
 def _words(text: str) -> set[str]:
-    text = text[:600]
+    text = text[:1200]
     han = "".join(_HAN.findall(text))
     return {w for w in _LATIN.findall(text) if w not in _COMMON} | {han[i : i + 2] for i in range(len(han) - 1)}

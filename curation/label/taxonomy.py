@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import yaml
+from pydantic import Field
 
 from curation.errors import ConfigError
 from curation.params import Params, parse
@@ -23,11 +24,16 @@ class TaskType(Params):
 
 
 class Domain(Params):
-    """A subject of the business: rows that speak of it go to its bucket."""
+    """A subject of the business: rows that speak of it go to its bucket.
+
+    One of `terms` is enough. `hints` are words that others use too, so a row must have `hints_needed` different ones.
+    """
 
     bucket: str
     description: dict[str, str]
     terms: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+    hints_needed: int = Field(3, ge=1)
 
 
 class Taxonomy(Params):
@@ -42,23 +48,30 @@ class Taxonomy(Params):
         return self.task_types
 
     @cached_property
-    def _terms(self) -> list[tuple[str, re.Pattern[str]]]:
-        """One pattern a domain; Latin terms match whole words, case does not count."""
-        found = []
-        for domain in self.domains.values():
-            parts = [rf"(?<![a-z0-9]){re.escape(t)}(?![a-z0-9])" if t.isascii() else re.escape(t) for t in domain.terms]
-            found.append((domain.bucket, re.compile("|".join(parts), re.IGNORECASE)))
-        return found
+    def _terms(self) -> list[tuple[Domain, re.Pattern[str], re.Pattern[str]]]:
+        """A domain, the pattern of its terms and that of its hints; Latin words match whole, case does not count."""
+        return [(domain, _any_of(domain.terms), _any_of(domain.hints)) for domain in self.domains.values()]
 
     def bucket(self, task_type: str, text: str) -> tuple[str, float]:
-        """Bucket and confidence; safety and replay rows keep theirs, a domain's terms claim the others."""
+        """Bucket and confidence; safety and replay rows keep theirs, a domain's terms and hints claim the others."""
         own = self.task_types[task_type].bucket
         if own in ("safety", "replay"):
             return own, 1.0
-        for bucket, pattern in self._terms:
-            if pattern.search(text):
-                return bucket, 1.0
+        for domain, terms, hints in self._terms:
+            if terms.search(text):
+                return domain.bucket, 1.0
+            if len({found.lower() for found in hints.findall(text)}) >= domain.hints_needed:
+                return domain.bucket, 0.8
         return own, 0.9
+
+
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern of any of the words, the longest first; of none it never matches."""
+    parts = [
+        rf"(?<![a-z0-9]){re.escape(w)}(?![a-z0-9])" if w.isascii() else re.escape(w)
+        for w in sorted(words, key=lambda w: (-len(w), w))
+    ]
+    return re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
 
 def load(path: Path) -> Taxonomy:
