@@ -42,14 +42,18 @@ def starter() -> pl.DataFrame:
             sources=(
                 SourceParams(path=str(sources), license="Apache-2.0"),
                 SourceParams(path=str(sources / "replay"), license="Apache-2.0", format="text", unit="block"),
-                SourceParams(path=str(sources / "replay/code"), name="replay_code", license="Apache-2.0", format="text"),
+                SourceParams(
+                    path=str(sources / "replay/code"), name="replay_code", license="Apache-2.0", format="text"
+                ),
             )
         )
     )
     truth = pl.read_csv(ROOT / "tests/data/starter_labels.csv").rename(
         {"task_type": "true_type", "task_subtype": "true_subtype", "bucket": "true_bucket", "language": "speech"}
     )
-    known = found.join(truth, on="id", how="left").filter((pl.col("kind") == "text") | pl.col("true_type").is_not_null())
+    known = found.join(truth, on="id", how="left").filter(
+        (pl.col("kind") == "text") | pl.col("true_type").is_not_null()
+    )
     return known.sort("id")
 
 
@@ -63,7 +67,9 @@ def twice_labelled(records: pl.DataFrame) -> pl.DataFrame:
     """The 400 rows with `a_type`, `b_type` and their subtypes, and `speech` by whether the prompt has Chinese characters."""
     rows = records.join(pl.read_csv(ROOT / "tests/data/labels_400.csv"), on="id").sort("id")
     prompts = rec.sides(rows)["prompt"]
-    return rows.with_columns(pl.when(prompts.str.contains(r"\p{Han}")).then(pl.lit("zh")).otherwise(pl.lit("en")).alias("speech"))
+    return rows.with_columns(
+        pl.when(prompts.str.contains(r"\p{Han}")).then(pl.lit("zh")).otherwise(pl.lit("en")).alias("speech")
+    )
 
 
 def labelled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -72,7 +78,9 @@ def labelled(rows: pl.DataFrame) -> pl.DataFrame:
     said = task_type.assign(rows, {}, tree)
     names = ("type", "sure", "subtype", "subtype_sure")
     found = rows.with_columns([pl.Series(n, [s[i] for s in said]) for i, n in enumerate(names)])
-    texts = rec.sides(found).select(pl.concat_str("system", "prompt", "answer", pl.col("tools").fill_null(""), separator="\n"))
+    texts = rec.sides(found).select(
+        pl.concat_str("system", "prompt", "answer", pl.col("tools").fill_null(""), separator="\n")
+    )
     buckets = [tree.bucket(s[0], text)[0] for s, text in zip(said, texts.to_series(), strict=True)]
     return found.with_columns(pl.Series("bucket", buckets))
 
@@ -93,7 +101,10 @@ def starter_scores(rows: pl.DataFrame) -> pl.DataFrame:
         bucket_right=pl.col("bucket") == pl.col("true_bucket"),
         unseen=pl.col("id").map_elements(unseen_starter, return_dtype=pl.Boolean),
     )
-    shares = [pl.len().alias("rows"), *(pl.col(f"{x}_right").mean().round(4).alias(x) for x in ("type", "subtype", "bucket"))]
+    shares = [
+        pl.len().alias("rows"),
+        *(pl.col(f"{x}_right").mean().round(4).alias(x) for x in ("type", "subtype", "bucket")),
+    ]
     every = right.group_by("speech").agg(shares).with_columns(pl.lit("all").alias("of"))
     unseen = right.filter("unseen").group_by("speech").agg(shares).with_columns(pl.lit("never looked at").alias("of"))
     return pl.concat([every, unseen]).select("of", "speech", "rows", "type", "subtype", "bucket").sort("of", "speech")
@@ -102,7 +113,10 @@ def starter_scores(rows: pl.DataFrame) -> pl.DataFrame:
 def public_scores(rows: pl.DataFrame) -> pl.DataFrame:
     """Agreement of the two people, their kappa, and the labeller's mean agreement with them, by half and language."""
     found = []
-    halves = {"read": [not unseen_public(i) for i in rows["id"]], "never looked at": [unseen_public(i) for i in rows["id"]]}
+    halves = {
+        "read": [not unseen_public(i) for i in rows["id"]],
+        "never looked at": [unseen_public(i) for i in rows["id"]],
+    }
     for half, chosen in {"all": [True] * rows.height, **halves}.items():
         for speech in ("zh", "en", "both"):
             part = rows.filter(pl.Series(chosen) & ((rows["speech"] == speech) | (speech == "both")))
@@ -119,7 +133,9 @@ def public_scores(rows: pl.DataFrame) -> pl.DataFrame:
 def confusions(pairs: list[tuple[str, str]], n: int = 12) -> str:
     """The commonest (true → said)."""
     wrong = Counter((true, said) for true, said in pairs if true != said)
-    return ", ".join(f"{true} → {said} {k}" for (true, said), k in sorted(wrong.items(), key=lambda x: (-x[1], x[0]))[:n])
+    return ", ".join(
+        f"{true} → {said} {k}" for (true, said), k in sorted(wrong.items(), key=lambda x: (-x[1], x[0]))[:n]
+    )
 
 
 def calibration(sure: list[float], right: list[bool]) -> str:
@@ -143,7 +159,10 @@ def main() -> None:
     print(f"replay texts: {texts.height}, of type text {(texts['type'] == 'text').mean():.3f}")
     print("confusions:", confusions(list(zip(chat["true_type"], chat["type"], strict=True))))
     unseen = chat.filter(pl.Series([unseen_starter(i) for i in chat["id"]]))
-    print("confidence (never looked at):", calibration(unseen["sure"].to_list(), (unseen["type"] == unseen["true_type"]).to_list()))
+    print(
+        "confidence (never looked at):",
+        calibration(unseen["sure"].to_list(), (unseen["type"] == unseen["true_type"]).to_list()),
+    )
     folder = Path(os.environ.get("CURATION_TEST_DATA") or ROOT / "../shared/data").resolve()
     if not folder.is_dir():
         sys.exit(f"public rows: skipped, no folder {folder}; set CURATION_TEST_DATA")
@@ -153,7 +172,9 @@ def main() -> None:
     read = rows.filter(pl.Series([not unseen_public(i) for i in rows["id"]]))
     print("confusions (read half):", confusions(list(zip(read["a_type"], read["type"], strict=True))))
     sure = rows.filter((pl.col("a_type") == pl.col("b_type")) & pl.Series([unseen_public(i) for i in rows["id"]]))
-    print("confidence (never looked at):", calibration(sure["sure"].to_list(), (sure["type"] == sure["a_type"]).to_list()))
+    print(
+        "confidence (never looked at):", calibration(sure["sure"].to_list(), (sure["type"] == sure["a_type"]).to_list())
+    )
     sample = every.filter(pl.col("kind") == "chat").sort("content_hash").head(8000)
     tree = taxonomy.load(TREE)
     start = time.process_time()

@@ -26,7 +26,13 @@ from curation.label import form, task_type, taxonomy, words
 
 MIN_ROWS = 4
 WORDS = 800  # kept: those whose weights are longest
-PRECISION = {"phrase": 2.0, "sign": 2.0, "mark": 2.0, "word": 4.0, "always": 0.02}  # 1 / variance around the hand-set weight
+PRECISION = {
+    "phrase": 2.0,
+    "sign": 2.0,
+    "mark": 2.0,
+    "word": 4.0,
+    "always": 0.02,
+}  # 1 / variance around the hand-set weight
 SUBTYPE_PRECISION = 8.0
 ROW_WEIGHT = {"exemplar": 0.5, "twice": 2.0}  # two people weigh more than one; an exemplar has no answer to go by
 STEP = 8
@@ -144,7 +150,9 @@ def rows() -> list[tuple[str, form.Form, list[str], list[str]]]:
     for r in twice_labelled(every).select("id", "messages", "a_type", "b_type", "a_subtype", "b_subtype").iter_rows():
         if not unseen_public(r[0]) and "tool_use" not in r[2:4]:
             found.append(("twice", form.read(r[1]), [r[2], r[3]], [f"{r[2]}/{r[4]}", f"{r[3]}/{r[5]}"]))
-    for r in starter().filter(pl.col("kind") == "chat").select("id", "messages", "true_type", "true_subtype").iter_rows():
+    for r in (
+        starter().filter(pl.col("kind") == "chat").select("id", "messages", "true_type", "true_subtype").iter_rows()
+    ):
         if not unseen_starter(r[0]) and r[2] != "tool_use":
             found.append(("starter", form.read(r[1]), [r[2]], [f"{r[2]}/{r[3]}"]))
     for name, type_ in taxonomy.load(TREE).types.items():
@@ -154,13 +162,21 @@ def rows() -> list[tuple[str, form.Form, list[str], list[str]]]:
     return found
 
 
-def fit(data: list[tuple[str, form.Form, list[str], list[str]]], scorer: task_type.Scorer, kept: set[str] | None, steps: int):
+def fit(
+    data: list[tuple[str, form.Form, list[str], list[str]]], scorer: task_type.Scorer, kept: set[str] | None, steps: int
+):
     """(names of features, weights beyond the hand-set ones, whole weights): L-BFGS on the penalised log likelihood."""
     hand = hand_set()
     forms = [d[1] for d in data]
     texts = [task_type.features(f, words.grams(f.ask)) for f in forms]
     marks = Counter(t for ts in texts for t in ts if not t.startswith(("ask:", "answer:")))
-    plain = Counter(t for d, ts in zip(data, texts, strict=True) if d[0] != "starter" for t in ts if t.startswith(("ask:", "answer:")))
+    plain = Counter(
+        t
+        for d, ts in zip(data, texts, strict=True)
+        if d[0] != "starter"
+        for t in ts
+        if t.startswith(("ask:", "answer:"))
+    )
     names = sorted(t for t, n in marks.items() if n >= 3 or t in hand)
     names += sorted(t for t, n in plain.items() if n >= MIN_ROWS and (kept is None or t in kept))
     at = {t: i for i, t in enumerate(names)}
@@ -187,7 +203,9 @@ def fit(data: list[tuple[str, form.Form, list[str], list[str]]], scorer: task_ty
     tight = np.array([PRECISION[k] for k in kinds])[:, None] * np.ones((1, labels))
     tight[:, types:] = SUBTYPE_PRECISION
     tight[[k == "word" for k in kinds], types:] = 1e6  # words speak for types only
-    spans = [slice(0, types)] + [slice(types + min(s), types + max(s) + 1) for s in (scorer.spans[t] for t in scorer.types)]
+    spans = [slice(0, types)] + [
+        slice(types + min(s), types + max(s) + 1) for s in (scorer.spans[t] for t in scorer.types)
+    ]
 
     def loss(flat: Any) -> tuple[float, Any]:
         delta = flat.reshape(-1, labels)
@@ -211,10 +229,16 @@ def learn(data: list[tuple[str, form.Form, list[str], list[str]]]) -> dict[str, 
     scorer = task_type.Scorer(taxonomy.load(TREE), weights={})
     names, _, whole = fit(data, scorer, None, 60)
     wide = scorer.by_cue.shape[0]
-    long = {n: float((whole[wide + i, : len(scorer.types)] ** 2).sum()) for i, n in enumerate(names) if n.startswith(("ask:", "answer:"))}
+    long = {
+        n: float((whole[wide + i, : len(scorer.types)] ** 2).sum())
+        for i, n in enumerate(names)
+        if n.startswith(("ask:", "answer:"))
+    }
     kept = set(sorted(long, key=lambda n: (-round(long[n], 6), n))[:WORDS])
     names, delta, whole = fit(data, scorer, kept, 200)
-    cues = [task_type.phrase_name(p[4]) for p in scorer.phrases] + [task_type.sign_name(*s[:2], s[3]) for s in scorer.signs]
+    cues = [task_type.phrase_name(p[4]) for p in scorer.phrases] + [
+        task_type.sign_name(*s[:2], s[3]) for s in scorer.signs
+    ]
     tables = [(n, delta[i]) for i, n in enumerate(cues)] + [(n, whole[wide + i]) for i, n in enumerate(names)]
     tables.append(("always", delta[-1]))
     found: dict[str, dict[str, float]] = {}

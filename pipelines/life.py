@@ -62,7 +62,9 @@ def life(id_: str) -> list[tuple[str, list[tuple[str, str]]]]:
     if corpus is None or raw is None:
         return [("quarantined at ingest", _pairs(_row(paths.RAW / "quarantine.parquet", id_) or {}))]
     told: list[tuple[str, list[tuple[str, str]]]] = [("record as it came", _record(raw))]
-    attempt = _where(paths.GENERATED / "attempts.parquet", pl.col("record") == id_) if raw["origin"] == "synthetic" else []
+    attempt = (
+        _where(paths.GENERATED / "attempts.parquet", pl.col("record") == id_) if raw["origin"] == "synthetic" else []
+    )
     told += [("made by", _pairs(a)) for a in attempt]
     edits = _where(corpus.repaired / "edits.parquet", pl.col("id") == id_)
     told.append(

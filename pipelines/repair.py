@@ -16,7 +16,9 @@ def work(name: str) -> str:
     settings = params.load("repair", RepairParams)
     rows = records.read(corpus.came_from / "records.parquet", records.SCHEMA)
     given = fixes.parse(paths.FIXES.read_text(encoding="utf-8").splitlines(), str(paths.FIXES))
-    given = [fix for fix in given if ("/" in fix.id) == (name == "generated")]  # made rows are <recipe>/<operation>-<hash>
+    given = [
+        fix for fix in given if ("/" in fix.id) == (name == "generated")
+    ]  # made rows are <recipe>/<operation>-<hash>
     with Bar() as bar:
         repaired, edits = repair(rows, given, settings, bar)
     records.write(repaired, corpus.repaired / "records.parquet", "id")

@@ -16,8 +16,13 @@ from curation.label import words
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _QUOTE = re.compile(r"“[^”]{25,}”|\"[^\"]{40,}\"|「[^」]{25,}」")
-_BLOCK = re.compile(r"\n\s*\n|\n(?=(?:输入|文本|材料|文章|原文|资料|消息|input|text|passage|context|sentence)\s*[:：])", re.IGNORECASE)
-_GIVEN = re.compile(r"(?:输入|文本|材料|文章|原文|资料|input|text|passage|context|content|sentence|article|doc to summarize|d)\s*[:：]", re.IGNORECASE)
+_BLOCK = re.compile(
+    r"\n\s*\n|\n(?=(?:输入|文本|材料|文章|原文|资料|消息|input|text|passage|context|sentence)\s*[:：])", re.IGNORECASE
+)
+_GIVEN = re.compile(
+    r"(?:输入|文本|材料|文章|原文|资料|input|text|passage|context|content|sentence|article|doc to summarize|d)\s*[:：]",
+    re.IGNORECASE,
+)
 _INPUT = re.compile(r"\S\s*\n\s*\S|[:：][ \t]*\S|[“\"「][^”\"」]{3,}[”\"」]|[a-z][.!?]['\"]?[a-z\"]")
 _NO_INPUT = re.compile(r"\n+\s*(?:no ?input\.?|无输入|<no ?input>)\s*$", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -40,20 +45,37 @@ _TURN_OF_TOPIC = re.compile(
     r"on another note|off topic|something else|now (?:for|to) something|now i need|other thing|one more thing entirely|"
     r"换个话题|换个问题|另外问|另一件事|话说|对了|突然想|先不说|说正事|不说这个|扯远|题外话|跑题|言归正传|顺便问|顺便再|插一句|说起"
 )
-_SETTING_UP = re.compile(r"from now on|whenever i|i(?:'ll| will) (?:send|paste|give)|next i|in a moment|等下|等会|待会|接下来我|一会儿我?[给发]|以后我|从现在开始")
+_SETTING_UP = re.compile(
+    r"from now on|whenever i|i(?:'ll| will) (?:send|paste|give)|next i|in a moment|等下|等会|待会|接下来我|一会儿我?[给发]|以后我|从现在开始"
+)
 
 
 _OPENINGS = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("answer_quoted", r"^[\"“《*]"),
-        ("answer_agrees", r"^(?:是的|确实|没错|对|您说的|听起来|很高兴|真不错|太好了|哈|yes[,!]|that'?s (?:great|wonderful|true)|sounds)"),
-        ("answer_lacks", r"(?:没有|未)(?:给|提供|说)|请(?:提供|您?告诉)|您(?:没有|需要)|please provide|not (?:enough|provided)|could you please|no input"),
-        ("answer_machine", r"作为一?(?:个|名)?(?:人工智能|ai|语言|文本)|我是一个|as an? (?:ai|language|large)|i'?m an ai|i am an? (?:ai|large)|\{\{name\}\}"),
+        (
+            "answer_agrees",
+            r"^(?:是的|确实|没错|对|您说的|听起来|很高兴|真不错|太好了|哈|yes[,!]|that'?s (?:great|wonderful|true)|sounds)",
+        ),
+        (
+            "answer_lacks",
+            r"(?:没有|未)(?:给|提供|说)|请(?:提供|您?告诉)|您(?:没有|需要)|please provide|not (?:enough|provided)|could you please|no input",
+        ),
+        (
+            "answer_machine",
+            r"作为一?(?:个|名)?(?:人工智能|ai|语言|文本)|我是一个|as an? (?:ai|language|large)|i'?m an ai|i am an? (?:ai|large)|\{\{name\}\}",
+        ),
         ("answer_sorry", r"^(?:抱歉|对不起|不好意思|很抱歉|i'?m sorry|i am sorry|sorry|unfortunately)"),
-        ("answer_given", r"^(?:这个|该|给定|此|the (?:given|sentence|word|phrase|text|statement|tone|type|sentiment|poem|passage))"),
+        (
+            "answer_given",
+            r"^(?:这个|该|给定|此|the (?:given|sentence|word|phrase|text|statement|tone|type|sentiment|poem|passage))",
+        ),
         ("answer_here", r"^(?:here(?: is|'s| are)|以下是|下面是|这(?:里有|是一)|sure|certainly|of course|当然|好的)"),
-        ("answer_once", r"^(?:once upon|从前|很久|有一天|在一个|one (?:day|morning|night)|there once|title[:：]|标题[:：])"),
+        (
+            "answer_once",
+            r"^(?:once upon|从前|很久|有一天|在一个|one (?:day|morning|night)|there once|title[:：]|标题[:：])",
+        ),
         ("answer_output", r"^(?:输出|output)\s?[:：]"),
         ("answer_one", r"^(?:1[.、)]|一[、，]|-|•|\*)"),
         ("answer_in", r"^(?:一种|一个|one (?:possible|of|way)|there (?:are|is)|有(?:许多|很多|几|一些))"),
@@ -243,7 +265,9 @@ def _drift(said: Sequence[str], users: Sequence[str]) -> bool:
     return False
 
 
-_COMMON = frozenset("the a an and or to of in is it i you my for on that this be with as at so are was have do not can me we what".split())
+_COMMON = frozenset(
+    "the a an and or to of in is it i you my for on that this be with as at so are was have do not can me we what".split()
+)
 
 
 def _words(text: str) -> set[str]:

@@ -20,11 +20,13 @@ _BEFORE_ZH = re.compile(
 )
 _WORD = re.compile(r"[a-z0-9][a-z0-9'+#]*(?:-[a-z0-9]+)*|[,.:;?!\n()\"]")
 _STOP = frozenset(
-    ", . : ; ? ! \n ( ) \" of for about that to in on with which from by who whose using where when as based into between and or at "
+    ', . : ; ? ! \n ( ) " of for about that to in on with which from by who whose using where when as based into between and or at '
     "related explaining describing is are was were if whether why how what regarding like containing without after during given "
     "so without against over under".split(" ")
 )
-_LIGHT = frozenset("list set number type kind example piece couple collection series group table pair part form lot few variety one two three".split())
+_LIGHT = frozenset(
+    "list set number type kind example piece couple collection series group table pair part form lot few variety one two three".split()
+)
 _CLAUSE = re.compile(r"[。，,：:；;？?！!\n]")
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|《[^》]*》|「[^」]*」|‘[^’]*’")
 _COUNT = re.compile(r"\b(?:two|three|four|five|six|seven|eight|ten|\d{1,2}|some|several|a few)\b")

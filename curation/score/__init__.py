@@ -69,8 +69,12 @@ def compute(
     if name == "semantic":
         for key, rows, given in (("embeddings", records, have), ("against_embeddings", against, against_have)):
             ready = (given or {}).get("embedding")
-            built_on[key] = compute("embedding", rows, params, progress=progress) if ready is None and rows is not None else ready
-    sidecar: pl.DataFrame = module.compute(records, getattr(params, name), against=against, progress=progress, **built_on)
+            built_on[key] = (
+                compute("embedding", rows, params, progress=progress) if ready is None and rows is not None else ready
+            )
+    sidecar: pl.DataFrame = module.compute(
+        records, getattr(params, name), against=against, progress=progress, **built_on
+    )
     sidecar = sidecar.sort("content_hash")
     if sidecar["content_hash"].to_list() != sorted(set(records["content_hash"].to_list())):
         raise DataError(
