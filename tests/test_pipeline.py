@@ -22,6 +22,9 @@ pytestmark = pytest.mark.slow
 # Smaller than the defaults, so that the chain takes a minute or two.
 SMALLER = {
     "parents: {en: 9, zh: 1}": "parents: {en: 1}",
+    "buckets: [general]": "buckets: [general, domain, math_code]",
+    "task_types: [open_qa, brainstorming, chat]  # of the parents": "task_types: [open_qa, chat, writing, math, code, reasoning]",
+    "max_units: 60": "max_units: 200",
     "instruction_tokens: 160": "instruction_tokens: 24",
     "answer_tokens: 224": "answer_tokens: 24",
     "rows: 4  # for each language": "rows: 1  # for each language",
@@ -250,7 +253,7 @@ def test_a_full_disk_gets_one_line(project, tmp_path):
     small.mkdir()
     if (
         os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False).returncode
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small], check=False).returncode
     ):
         pytest.skip("a small tmpfs cannot be mounted here")
     try:
