@@ -49,7 +49,7 @@ class Taxonomy(Params):
 
     @cached_property
     def _terms(self) -> list[tuple[Domain, re.Pattern[str], re.Pattern[str]]]:
-        """A domain, the pattern of its terms and that of its hints; Latin words match whole, case does not count."""
+        """A domain, the pattern of its terms and that of its hints; case does not count."""
         return [(domain, _any_of(domain.terms), _any_of(domain.hints)) for domain in self.domains.values()]
 
     def bucket(self, task_type: str, text: str) -> tuple[str, float]:
@@ -60,18 +60,17 @@ class Taxonomy(Params):
         for domain, terms, hints in self._terms:
             if terms.search(text):
                 return domain.bucket, 1.0
-            if len({found.lower() for found in hints.findall(text)}) >= domain.hints_needed:
+            if len({"".join(found).lower() for found in hints.findall(text)}) >= domain.hints_needed:
                 return domain.bucket, 0.8
         return own, 0.9
 
 
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    """A pattern of any of the words, the longest first; of none it never matches."""
-    parts = [
-        rf"(?<![a-z0-9]){re.escape(w)}(?![a-z0-9])" if w.isascii() else re.escape(w)
-        for w in sorted(words, key=lambda w: (-len(w), w))
-    ]
-    return re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
+    """Two groups, Latin and other: any of the words, the longest first, Latin ones also with s, ed or ing; none: no match."""
+    by_length = sorted(words, key=lambda w: (-len(w), w))
+    latin = "|".join(re.escape(w) for w in by_length if w.isascii()) or r"(?!)"
+    other = "|".join(re.escape(w) for w in by_length if not w.isascii()) or r"(?!)"
+    return re.compile(rf"(?<![a-z0-9])({latin})(?:s|ed|ing)?(?![a-z0-9])|({other})", re.IGNORECASE)
 
 
 def load(path: Path) -> Taxonomy:
