@@ -149,8 +149,9 @@ def _split(first: str) -> tuple[str, str, str, set[str]]:
         blocks = [lines[0], "\n".join(lines[1:-1]), lines[-1]] if len(lines) > 2 else lines
         blocks = [b for b in blocks if b]
     asks = []
+    bare = _given_silently(blocks)
     for place, block in enumerate(blocks):
-        given = bool(_GIVEN.match(block)) or len(_SPEAKER.findall(block)) >= 3
+        given = place == bare or bool(_GIVEN.match(block)) or len(_SPEAKER.findall(block)) >= 3
         ends = place in (0, len(blocks) - 1)
         if ends and not given and len(block) <= 330:
             asks.append(block)
@@ -165,6 +166,18 @@ def _split(first: str) -> tuple[str, str, str, set[str]]:
     if not asks:
         asks = [f"{blocks[0][:160]}", blocks[-1][-200:]]
     return asks[0][:400], asks[-1][:330] if len(asks) > 1 else "", "\n".join(material), marks
+
+
+def _given_silently(blocks: Sequence[str]) -> int | None:
+    """The end block that is material though nothing says so: the longer one, when the other can be the request by itself."""
+    if len(blocks) < 2:
+        return None
+    first, last = blocks[0], blocks[-1]
+    if len(last) > 90 and len(first) < len(last) and not re.search(r"[?？]", last[-90:]):
+        return len(blocks) - 1
+    if len(first) > 90 and len(last) < len(first) and re.search(r"[?？]", last) and not re.search(r"[?？]", first):
+        return 0
+    return None
 
 
 def _shape(first: str, material: str, answer: str, head: str) -> set[str]:
