@@ -261,7 +261,9 @@ def test_a_full_disk_gets_one_line(project, tmp_path):
         shutil.rmtree(folder / "data/raw")
         (folder / "data/raw").symlink_to(small)
         line = one_line(run(folder, sys.executable, "-m", "pipelines.ingest", ok=False))
-        assert line.startswith("ingest: data/raw/records.parquet: cannot write (") and line.endswith("then run again.")
+        assert line == (
+            "ingest: no space left on the disk; free some (outputs: data/, models/; cache: CURATION_CACHE), then run again."
+        )
     finally:
         subprocess.run(["umount", small], check=True)
 
