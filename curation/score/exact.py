@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import binascii
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
-import xxhash
 
 from curation.params import Params
 from curation.progress import Progress, silent
-from curation.records import sides
 
-_NOT_TEXT = re.compile(r"[\W_]+")
+if TYPE_CHECKING:
+    import numpy as np
+
+_SLICE = 1 << 16  # rows that are read and hashed together: bounds memory
 
 
 class ExactParams(Params):
@@ -20,19 +22,7 @@ class ExactParams(Params):
 
     case: bool = False  # true: Case and case differ
     punctuation: bool = False  # true: spaces and punctuation count
-
-
-def normalize(text: str, params: ExactParams = ExactParams()) -> str:  # noqa: B008 (frozen)
-    """NFKC (full and half width become one), then case, white space and punctuation as params say.
-
-    Punctuation stays where nothing else is there, so that `+` and `-` remain two answers.
-    """
-    text = unicodedata.normalize("NFKC", text)
-    if not params.case:
-        text = text.casefold()
-    if params.punctuation:
-        return " ".join(text.split())
-    return _NOT_TEXT.sub("", text) or " ".join(text.split())
+    script: Literal["keep", "fold"] = "keep"  # fold: traditional and simplified characters are one
 
 
 def compute(
@@ -42,18 +32,94 @@ def compute(
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """`key`: rows with one key are copies; roles, tool calls and order count. `prompt_key`, `answer_key`: of the sides."""
-    from curation.score import distinct
+    """`key`: rows with one key are copies; roles, tool calls and order count. `prompt_key`, `answer_key`: of the sides.
 
-    rows = sides(distinct(records)).select("content_hash", "messages", "text", "tools", "prompt", "answer")
-    found = []
-    for content_hash, messages, text, tools, prompt, answer in rows.iter_rows():
-        parts = [normalize(text or "", params), tools or ""]
-        for turn in messages or []:
-            parts += [turn["role"], normalize(turn["content"] or "", params), turn["tool_calls"] or ""]
-        sides_ = [xxhash.xxh3_128_hexdigest(normalize(side, params).encode()) for side in (prompt, answer)]
-        found.append((content_hash, xxhash.xxh3_128_hexdigest("\x1f".join(parts).encode()), *sides_))
-    schema = dict.fromkeys(("content_hash", "key", "prompt_key", "answer_key"), pl.String)
-    return pl.DataFrame(found, orient="row", schema=schema).with_columns(
-        pl.lit(None, pl.String).alias("not_applicable")
-    )
+    What is set aside stands in curation/score/normal_form.py. The key of a side is that of its turns in order.
+    """
+    from curation.models import threads
+
+    # Not `distinct`: sorting frames of messages costs more than all the rest.
+    rows = records.select("content_hash", "kind", "messages", "text", "tools")
+    first = rows["content_hash"].is_first_distinct()
+    rows = rows if first.all() else rows.filter(first)
+    # Quarters of a core's share at least, so that no core waits for another's last slice.
+    size = max(1, min(_SLICE, -(-len(rows) // (4 * threads()))))
+    parts, done = [], 0
+    with ThreadPoolExecutor(threads()) as pool:
+        for part in pool.map(lambda at: _keys(rows.slice(at, size), params), range(0, len(rows), size)):
+            parts.append(part)
+            done += len(part)
+            progress("exact", done, len(rows))
+    schema = dict.fromkeys(("content_hash", "key", "prompt_key", "answer_key", "not_applicable"), pl.String)
+    return pl.concat([pl.DataFrame(schema=schema), *parts]).sort("content_hash")
+
+
+def _keys(rows: pl.DataFrame, params: ExactParams) -> pl.DataFrame:
+    import numpy as np
+
+    from curation.score import digests
+
+    turns = rows["messages"].list.explode(keep_nulls=False, empty_as_null=False).struct
+    begins = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(rows["messages"].list.len().fill_null(0).to_numpy(), out=begins[1:])
+    role = turns.field("role")
+    sides = ((role == "user").cast(pl.UInt8) + 2 * (role == "assistant").cast(pl.UInt8)).fill_null(0).to_numpy()
+    hashes = np.empty((len(rows), 6), np.uint64)
+    digests.combined(
+        begins, sides, _plain(role), _normal(turns.field("content"), params), _plain(turns.field("tool_calls")),
+        _normal(rows["text"], params), _plain(rows["tools"]), (rows["kind"] == "text").fill_null(False).to_numpy(), hashes,
+    )  # fmt: skip
+    keys = {name: _hex(hashes[:, 2 * n : 2 * n + 2]) for n, name in enumerate(("key", "prompt_key", "answer_key"))}
+    return rows.select("content_hash").with_columns(**keys, not_applicable=pl.lit(None, pl.String))
+
+
+def _normal(texts: pl.Series, params: ExactParams) -> np.ndarray:
+    """Hashes (n × 2) of the normal forms; null is empty."""
+    import numpy as np
+
+    from curation.score import digests, normal_form
+
+    out, slow = np.empty((len(texts), 2), np.uint64), np.zeros(len(texts), np.bool_)
+    tables = normal_form.table(params.case, params.script)
+    digests.normal(*_bytes(texts), *tables, params.punctuation, out, slow)
+    if slow.any():
+        folded = [normal_form.fold(t, params.case, params.script) for t in texts.filter(pl.Series(slow))]
+        late = np.empty((len(folded), 2), np.uint64)
+        data = _bytes(pl.Series(folded, dtype=pl.String))
+        digests.normal(*data, *normal_form.plain_table(), params.punctuation, late, np.zeros(len(folded), np.bool_))
+        out[slow] = late
+    return out
+
+
+def _plain(texts: pl.Series) -> np.ndarray:
+    """Hashes (n × 2) of the bytes; null is empty."""
+    import numpy as np
+
+    from curation.score import digests
+
+    out = np.empty((len(texts), 2), np.uint64)
+    digests.plain(*_bytes(texts), out)
+    return out
+
+
+def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """UTF-8 bytes of a string column and where each text begins (one more than texts)."""
+    import numpy as np
+
+    array = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    text = np.zeros(1, np.uint8) if data is None or data.size == 0 else np.frombuffer(data, np.uint8)
+    if len(array) == 0:
+        return text, np.zeros(1, np.int64)
+    return text, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+
+
+def _hex(hashes: np.ndarray) -> pl.Series:
+    """128 bits a row as 32 hexadecimal digits."""
+    import numpy as np
+    import pyarrow as pa
+
+    digits = binascii.hexlify(np.ascontiguousarray(hashes, dtype=">u8").tobytes())
+    offsets = np.arange(0, len(digits) + 32, 32, dtype=np.int64)[: len(hashes) + 1]
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+    return pl.Series(pl.from_arrow(pa.LargeStringArray.from_buffers(len(hashes), *buffers[1:])))
