@@ -13,16 +13,18 @@ from curation.score import normal_form
 
 Array = np.ndarray
 
-_SPACE, _MARK, _IGNORED, _NUMBER = (
-    normal_form.SPACE, normal_form.MARK, normal_form.IGNORED, normal_form.NUMBER,
-)  # fmt: skip
+_SPACE, _MARK, _IGNORED, _TEXT, _NUMBER = (
+    np.int64(kind)
+    for kind in (normal_form.SPACE, normal_form.MARK, normal_form.IGNORED, normal_form.TEXT, normal_form.NUMBER)
+)
 _CLASS, _CODE, _EXPANDS, _SLOW = normal_form.CLASS, normal_form.CODE, normal_form.EXPANDS, normal_form.SLOW
 _P1, _P2 = np.uint64(0x9FB21C651E98DF25), np.uint64(0xD6E8FEB86659FD93)
 _MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S32, _S30, _S27, _S31 = np.uint64(32), np.uint64(30), np.uint64(27), np.uint64(31)
-_S21, _S63, _BEGIN = np.uint64(21), np.uint64(63), np.uint64(1)
+_S21, _S42 = np.uint64(21), np.uint64(42)
 SEED1, SEED2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # π, as good as any
-_BLANK, _HYPHEN = np.uint64(0x20), np.uint64(0x2D)
+_BLANK, _HYPHEN = np.uint32(0x20), np.uint32(0x2D)
+_LETTERS, _LETTERS_END = np.uint32(normal_form.TEXT << _CLASS), np.uint32((normal_form.TEXT + 1) << _CLASS)
 
 
 @njit(inline="always")
@@ -38,19 +40,20 @@ def _two(h: np.uint64, x: np.uint64) -> np.uint64:
 
 
 @njit(inline="always")
-def _add(a: np.uint64, b: np.uint64, held: np.uint64, x: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
-    """One code point more: three of 21 bits are held above a leading one, and enter the lanes together."""
-    held = (held << _S21) | x
-    if held >> _S63:
-        return _one(a, held), _two(b, held), _BEGIN
-    return a, b, held
-
-
-@njit(inline="always")
 def _final(h: np.uint64) -> np.uint64:  # the finalizer of splitmix64 (Steele, Lea, Flood 2014)
     h = (h ^ (h >> _S30)) * _MIX1
     h = (h ^ (h >> _S27)) * _MIX2
     return h ^ (h >> _S31)
+
+
+@njit(inline="always")
+def _spelt(codes: Array, size: int, a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """The lanes after `size` code points, three of 21 bits at a step; room for two more is needed."""
+    codes[size] = codes[size + 1] = np.uint32(0)
+    for i in range(0, size, 3):
+        word = np.uint64(codes[i]) << _S42 | np.uint64(codes[i + 1]) << _S21 | np.uint64(codes[i + 2])
+        a, b = _one(a, word), _two(b, word)
+    return _one(a, np.uint64(size)), _two(b, np.uint64(size))
 
 
 @njit(nogil=True, cache=True)
@@ -59,18 +62,20 @@ def normal(
 ) -> None:
     """Write the hash of the normal form of each text to `out` (n × 2); mark in `slow` those that need a whole-string NFKC.
 
-    What `normal_form.normalize` says, in one pass: a gap (spaces and punctuation) is hashed aside and enters the hash when the
-    next character shows that it counts; punctuation is spelt out, so that "3*4" is no other text than "3 * 4".
+    What `normal_form.normalize` says, in one pass. The marks of a gap (spaces and punctuation) are written behind the code
+    points that count, and stay there when the next character shows that they count too.
     """
+    longest = 0
     for r in range(len(offsets) - 1):
-        a, b, held = SEED1, SEED2, _BEGIN
-        gap_a, gap_b, gap_held = a, b, held  # as it would be with the marks of the gap
-        all_a, all_b = a, b  # the hash with all punctuation and collapsed spaces
-        before = last = previous = np.int64(_SPACE)
+        longest = max(longest, offsets[r + 1] - offsets[r])
+    codes = np.empty(6 * longest + 64, np.uint32)  # NFKC makes 18 characters of three bytes at most
+    whole = np.empty(6 * longest + 64, np.uint32)
+    for r in range(len(offsets) - 1):
+        # `whole` is the text with all punctuation and collapsed spaces, as long as there is nothing else.
+        size = marks = gap = spelt = 0
+        before = last = previous = _SPACE
         expanded = stop = np.int64(0)
-        gap = marks = 0
-        begun = blank = texts = hurdle = False
-        last_code = np.uint64(0)
+        blank = texts = False
         i, end = offsets[r], offsets[r + 1]
         while i < end or expanded < stop:
             if expanded < stop:
@@ -92,7 +97,7 @@ def normal(
                     i += 4
                 entry = entries[code]
                 if entry >= _SLOW:
-                    hurdle = True
+                    slow[r] = True
                     break
                 if entry & _EXPANDS:
                     expanded = np.int64(entry & _CODE)
@@ -100,45 +105,65 @@ def normal(
                     expanded += np.int64(1)
                     continue
             kind = np.int64(entry >> _CLASS) & 7
-            value = np.uint64(entry & _CODE)
             if kind == _IGNORED:
                 continue
-            if punctuation or not texts:  # with all punctuation, as long as there is nothing else
+            if punctuation or not texts:
                 if kind == _SPACE:
-                    blank = begun
+                    blank = spelt > 0
                 else:
                     if blank:
-                        all_a, all_b, blank = _one(all_a, _BLANK), _two(all_b, _BLANK), False
-                    all_a, all_b, begun = _one(all_a, value), _two(all_b, value), True
+                        whole[spelt] = _BLANK
+                        spelt, blank = spelt + 1, False
+                    whole[spelt] = entry & _CODE
+                    spelt += 1
                 if punctuation:
                     continue
             if kind <= _MARK:
-                if gap == 0:
-                    gap_a, gap_b, gap_held, marks = a, b, held, 0
-                if kind == _MARK:
-                    gap_a, gap_b, gap_held = _add(gap_a, gap_b, gap_held, value)
-                    marks += 1
                 previous = before if gap == 0 else last
-                last, last_code = kind, value
+                last = kind
                 gap += 1
+                if kind == _MARK:
+                    codes[size + marks] = entry & _CODE
+                    marks += 1
                 continue
             if gap:
                 if before >= _NUMBER and kind >= _NUMBER:
-                    if marks:
-                        a, b, held = gap_a, gap_b, gap_held
-                    elif before == kind and kind == _NUMBER:
-                        a, b, held = _add(a, b, held, _BLANK)
-                elif kind == _NUMBER and last == _MARK and last_code == _HYPHEN and previous <= _MARK:
-                    a, b, held = _add(a, b, held, _HYPHEN)
-                gap = 0
-            a, b, held = _add(a, b, held, value)
+                    if marks == 0 and before == kind and kind == _NUMBER:
+                        codes[size] = _BLANK
+                        marks = 1
+                    size += marks
+                elif kind == _NUMBER and last == _MARK and codes[size + marks - 1] == _HYPHEN and previous <= _MARK:
+                    codes[size] = _HYPHEN
+                    size += 1
+                gap = marks = 0
+            codes[size] = entry & _CODE
+            size += 1
             before, texts = kind, True
-        if hurdle:
-            slow[r] = True
+            if expanded < stop or kind != _TEXT:
+                continue
+            # After a letter a gap matters only before a number: letters are gathered without asking what they are.
+            seen = i
+            while i < end:
+                code = np.uint32(data[i])
+                step = 1
+                if code >= 0x80:
+                    if code >> 4 != 0xE:
+                        break
+                    code = ((code & 0x0F) << 12) | ((np.uint32(data[i + 1]) & 0x3F) << 6) | (data[i + 2] & 0x3F)
+                    step = 3
+                entry = entries[code]
+                if entry >= _LETTERS_END:
+                    break
+                i += step
+                codes[size] = entry & _CODE
+                letter = entry >= _LETTERS
+                size += letter
+                seen = i if letter else seen
+            i = seen  # the gap is read again
+        if slow[r]:
             continue
-        if punctuation or not texts:
-            a, b = all_a, all_b
-        out[r, 0], out[r, 1] = _final(_one(a, held)), _final(_two(b, held))
+        a, b = _spelt(whole, spelt, SEED2, SEED1) if punctuation or not texts else _spelt(codes, size, SEED1, SEED2)
+        out[r, 0], out[r, 1] = _final(a), _final(b)
 
 
 @njit(nogil=True, cache=True)
