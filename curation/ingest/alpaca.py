@@ -1,33 +1,49 @@
 """Alpaca: `{"instruction": …, "input": …, "output": …, "system": …, "history": [[user, assistant], …]}`.
 
-The prompt is the instruction and, where there is one, a blank line and the input.
+The prompt is the instruction and, where there is one, a blank line and the input. Self-Instruct's
+`{"instruction": …, "instances": [{"input": …, "output": …}]}` with one instance is the same thing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from curation.ingest.layout import BadRecord, text_of
-from curation.records import message
+from curation.ingest.layout import BadRecord, Turn, prompt_of, system_turns, text_of
 
-KEYS = frozenset({"instruction", "input", "output", "system", "history"})
+NEEDS = frozenset({"instruction"})
+PROMPT = frozenset({"instruction", "input", "system", "history"})
+USED = PROMPT | {"output"}
 
 
 def matches(value: dict[str, Any]) -> bool:
     return "instruction" in value
 
 
-def convert(value: dict[str, Any], raw: str) -> dict[str, Any]:
-    """`messages` of the record; raises BadRecord."""
+def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
+    """`messages` of the record, and the keys `used` for them; raises BadRecord."""
+    used = USED
+    if value.get("output") is None and "instances" in value:
+        value, used = value | _instance(value["instances"]), used | {"instances"}
     if value.get("output") is None:
         raise BadRecord("missing_answer", "no `output`; a string is accepted")
-    turns = [message("system", text_of(value["system"], "system"))] if value.get("system") else []
+    answer = Turn("assistant", text_of(value["output"], "output"))
+    return {"messages": [*prompt(value), answer], "used": used}
+
+
+def prompt(value: dict[str, Any]) -> list[Turn]:
+    """The turns before the answer; raises BadRecord."""
+    turns = system_turns(value)
     history = value.get("history") or []
     if not isinstance(history, list) or any(not isinstance(h, list | tuple) or len(h) != 2 for h in history):
         raise BadRecord("broken_history", "`history` is not a list of [user, assistant] pairs")
     for user, assistant in history:
-        turns += [message("user", text_of(user, "history")), message("assistant", text_of(assistant, "history"))]
-    parts = [text_of(value["instruction"], "instruction"), text_of(value.get("input") or "", "input")]
-    turns.append(message("user", "\n\n".join(p for p in parts if p.strip())))
-    turns.append(message("assistant", text_of(value["output"], "output")))
-    return {"messages": turns}
+        turns += [Turn("user", text_of(user, "history")), Turn("assistant", text_of(assistant, "history"))]
+    turns.append(prompt_of((value["instruction"], "instruction"), (value.get("input") or "", "input")))
+    return turns
+
+
+def _instance(instances: Any) -> dict[str, Any]:
+    if not isinstance(instances, list) or len(instances) != 1 or not isinstance(instances[0], dict):
+        found = len(instances) if isinstance(instances, list) else type(instances).__name__
+        raise BadRecord("several_answers", f"`instances` holds {found}; one object with input and output is accepted")
+    return {k: instances[0].get(k) for k in ("input", "output")}

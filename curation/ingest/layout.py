@@ -1,10 +1,10 @@
-"""What the adapters share: the error that quarantines a record, and the checks of text and tool JSON."""
+"""What the adapters share: a turn, the error that quarantines a record, the checks of text, and slices of JSON as written."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,18 @@ class BadRecord(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
+
+
+class Turn(NamedTuple):
+    """One message, its fields in the order of `records.MESSAGE`."""
+
+    role: str
+    content: str
+    reasoning: str | None = None
+    name: str | None = None
+    tool_calls: str | None = None  # JSON text of a list, arguments byte for byte
+    tool_call_id: str | None = None
+    loss_weight: float | None = None
 
 
 def text_of(value: Any, key: str) -> str:
@@ -37,7 +49,23 @@ def text_of(value: Any, key: str) -> str:
     raise BadRecord("not_text", f"`{key}` is {type(value).__name__}; a string is accepted")
 
 
-def tools_text(value: Any, raw: str) -> str | None:
+def optional_text(value: Any, key: str) -> str | None:
+    """Text or nothing (null and the empty string are nothing); raises BadRecord."""
+    return None if value in (None, "") else text_of(value, key)
+
+
+def system_turns(value: dict[str, Any]) -> list[Turn]:
+    """The system turn that a `system` key beside the conversation stands for, if there is one."""
+    return [Turn("system", text_of(value["system"], "system"))] if value.get("system") else []
+
+
+def prompt_of(*parts: tuple[Any, str]) -> Turn:
+    """A user turn of (value, key) parts with a blank line between those that are not blank."""
+    texts = [text_of("" if value is None else value, key) for value, key in parts]
+    return Turn("user", "\n\n".join(t for t in texts if t.strip()))
+
+
+def tools_text(value: Any, raw: bytes) -> str | None:
     """The tool schemas' JSON text as it stands in the record, byte for byte; raises BadRecord when it is not JSON."""
     if value in (None, "", [], "[]"):
         return None
@@ -54,13 +82,21 @@ def tools_text(value: Any, raw: str) -> str | None:
     return text if parsed else None
 
 
-def slice_of(raw: str, key: str) -> str | None:
-    """The JSON text of a member of the object `raw`, exactly as written; None when `raw` is no JSON object."""
+def slice_of(raw: str | bytes, *path: str | int) -> str | None:
+    """The JSON text at a path of member names and element numbers in `raw`, exactly as written; None when it is not there.
+
+    `slice_of('{"a": [1, {"b":  1.50}]}', "a", 1, "b")` is `'1.50'`.
+    """
     try:
-        members = msgspec.json.decode(raw.encode(), type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        piece = raw.encode() if isinstance(raw, str) else raw
+        for step in path:
+            if isinstance(step, str):
+                piece = bytes(msgspec.json.decode(piece, type=dict[str, msgspec.Raw])[step])
+            else:
+                piece = bytes(msgspec.json.decode(piece, type=list[msgspec.Raw])[step])
+        return piece.decode()
+    except (msgspec.DecodeError, UnicodeError, LookupError):
         return None
-    return bytes(members[key]).decode() if key in members else None
 
 
 def call_text(calls: Sequence[tuple[str | None, str, str]]) -> str:

@@ -1,32 +1,52 @@
-"""One prompt, one answer: prompt/completion, prompt/response, question/answer, query/response, input/output."""
+"""One prompt, one answer: prompt/completion, prompt/response, question/answer, query/response, input/output and the like.
+
+`{"question": …, "answer": …, "context": …, "system": …}`; a `context` stands before the question. A prompt that is a list of
+turns (and a completion that is one) is read as messages.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from curation.ingest.layout import BadRecord, text_of
-from curation.records import message
+from curation.ingest import turns
+from curation.ingest.layout import BadRecord, Turn, prompt_of, slice_of, system_turns, text_of, tools_text
 
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("prompt", "answer"), ("prompt", "output"), ("question", "answer"),
     ("question", "response"), ("query", "response"), ("query", "answer"), ("input", "output"),
+    ("prompt", "canonical_solution"),
 )  # fmt: skip
 PROMPTS = frozenset(prompt for prompt, _ in PAIRS)
-KEYS = frozenset(key for pair in PAIRS for key in pair) | {"context", "system"}
+_QUESTION = "question_id"  # benchmark questions: {"question_id": 81, "turns": […]} or {"question_id": 1, "text": …}
+NEEDS = PROMPTS | {_QUESTION}
 
 
 def matches(value: dict[str, Any]) -> bool:
-    return bool(PROMPTS & value.keys())
+    return not NEEDS.isdisjoint(value)
 
 
-def convert(value: dict[str, Any], raw: str) -> dict[str, Any]:
-    """`messages` of the record, a `context` put before the question; raises BadRecord."""
+def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
+    """`messages` of the record, a `context` put before the question, and the keys `used`; raises BadRecord."""
     pair = next(((p, a) for p, a in PAIRS if p in value and value.get(a) is not None), None)
     if pair is None:
-        accepted = sorted({a for p, a in PAIRS if p in value})
+        accepted = sorted({a for p, a in PAIRS if p in value}) or ["answer, beside a question"]
         raise BadRecord("missing_answer", f"no answer beside the prompt; one of {', '.join(accepted)} is accepted")
-    turns = [message("system", text_of(value["system"], "system"))] if value.get("system") else []
-    parts = [text_of(value.get("context") or "", "context"), text_of(value[pair[0]], pair[0])]
-    turns.append(message("user", "\n\n".join(p for p in parts if p.strip())))
-    turns.append(message("assistant", text_of(value[pair[1]], pair[1])))
-    return {"messages": turns}
+    answer = value[pair[1]]
+    if _are_turns(answer):
+        said = turns.read(answer, slice_of(raw, pair[1]), "message")
+    else:
+        said = [Turn("assistant", text_of(answer, pair[1]))]
+    tools = tools_text(value.get("tools"), raw)
+    return {"messages": prompt(value, pair[0], raw) + said, "tools": tools, "used": {*pair, "system", "context", "tools"}}
+
+
+def prompt(value: dict[str, Any], key: str, raw: bytes) -> list[Turn]:
+    """The turns before the answer; raises BadRecord."""
+    own = value[key]
+    if _are_turns(own):
+        return system_turns(value) + turns.read(own, slice_of(raw, key), "message")
+    return [*system_turns(value), prompt_of((value.get("context") or "", "context"), (own, key))]
+
+
+def _are_turns(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and bool({"role", "from"} & value[0].keys())

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from curation.ingest.layout import BadRecord, text_of
+from curation.ingest.layout import BadRecord
 
-KEYS = frozenset({"text", "content"})
+PLACES = ("text", "content")
+NEEDS = frozenset(PLACES)
 
 
 def matches(value: dict[str, Any]) -> bool:
     return isinstance(value.get("text", value.get("content")), str)
 
 
-def convert(value: dict[str, Any], raw: str) -> dict[str, Any]:
+def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """`text` of the record; raises BadRecord when it is empty."""
-    text = text_of(value.get("text", value.get("content")), "text")
-    if not text.strip():
+    place = next(p for p in PLACES if p in value)
+    if not value[place].strip():
         raise BadRecord("empty_text", "`text` is empty")
-    return {"text": text}
+    return {"text": value[place], "used": {place}}

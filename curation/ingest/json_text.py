@@ -1,0 +1,179 @@
+"""JSON lines and JSON arrays → raw records, as streams. In a broken array the elements that parse are kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import msgspec
+import orjson
+
+from curation.ingest.layout import slice_of
+from curation.ingest.raw import KNOWN_COLUMNS, RawRecord
+
+_WINDOW = 1 << 22  # characters of an array that are held at once; more while one element needs more
+_NEXT_ELEMENT = re.compile(r"\}\s*,?\s*(?=\{)|\n\s*(?=\{)")
+_DECODER = json.JSONDecoder()
+_MSGSPEC = msgspec.json.Decoder()
+
+
+def parse_line(line: str | bytes) -> tuple[Any, str | None]:
+    """(value, None) of one line of JSONL, or (None, what is wrong). Whole numbers of any size stay exact."""
+    try:
+        return _MSGSPEC.decode(line), None
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        pass
+    try:
+        return orjson.loads(line), None  # for its sentence of what is wrong
+    except orjson.JSONDecodeError as error:
+        return None, f"{error.msg} at column {error.colno}"
+
+
+def lines(stream: TextIO, name: str) -> Iterator[RawRecord]:
+    for number, line in enumerate(stream, 1):
+        line = line.strip()
+        if not line:
+            continue
+        value, wrong = parse_line(line)
+        if wrong is None:
+            yield RawRecord(name, number, line, value)
+        else:
+            yield RawRecord(name, number, line, None, "broken_json", wrong)
+
+
+def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
+    """An array, or an object that holds one (`{"data": […]}`). An object is read whole, an array is not."""
+    window = _Window(stream)
+    start = window.skip(0, " \t\r\n\ufeff")
+    if window.text[start : start + 1] == "{":
+        text = window.all()
+        try:
+            whole = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            yield RawRecord(name, 1, text.strip(), None, "broken_json", _said(error, 1))
+            return
+        arrays = [k for k, v in whole.items() if isinstance(v, list) and v and isinstance(v[0], dict)]
+        if len(arrays) != 1 or arrays[0] in ("messages", "conversations"):
+            yield RawRecord(name, 1, text.strip(), whole)
+            return
+        piece = slice_of(text, arrays[0])
+        start = text.index(piece) if piece else text.index("[", text.index(f'"{arrays[0]}"'))
+        window.inside = True
+    yield from _elements(window, start + 1, name)
+
+
+class _Window:
+    """The part of a stream that is looked at, and the line on which it begins."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._size = stream, _WINDOW
+        self.text, self.line, self.ended, self.inside = stream.read(_WINDOW), 1, False, False
+
+    def more(self) -> bool:
+        """Read on, twice as far each time in a row; False at the end of the stream."""
+        read = "" if self.ended else self._stream.read(self._size)
+        self._size *= 2
+        self.text += read
+        self.ended = not read
+        return not self.ended
+
+    def cut(self, position: int) -> None:
+        """Let go of what stands before `position`."""
+        self.line += self.text.count("\n", 0, position)
+        self.text, self._size = self.text[position:], _WINDOW
+
+    def skip(self, position: int, characters: str) -> int:
+        """The first position from `position` on that holds none of `characters`."""
+        while True:
+            while position < len(self.text) and self.text[position] in characters:
+                position += 1
+            if position < len(self.text) or not self.more():
+                return position
+
+    def all(self) -> str:
+        while self.more():
+            pass
+        return self.text
+
+
+def _elements(window: _Window, position: int, name: str) -> Iterator[RawRecord]:
+    counted, cut = 0, False
+    line = window.line
+    while True:
+        if position > _WINDOW // 2:
+            line += window.text.count("\n", counted, position)
+            window.cut(position)
+            position = counted = 0
+        position = window.skip(position, " \t\r\n,")
+        line += window.text.count("\n", counted, position)
+        counted = position
+        if position >= len(window.text):
+            if not cut:
+                yield RawRecord(name, line, "", None, "broken_json", "the array is not closed; `]` is accepted")
+            return
+        if window.text[position] == "]":
+            rest = "" if window.inside else window.all()[position + 1 :].strip()
+            if rest:
+                yield RawRecord(name, line, rest, None, "broken_json", "text after the end of the array")
+            return
+        value, end, error = _decode(window, position)
+        if error is None:
+            yield RawRecord(name, line, window.text[position:end], value)
+        else:
+            failed = error.pos if isinstance(error, json.JSONDecodeError) else position
+            end = _resume(window, position, failed)
+            cut = end == len(window.text)
+            raw = window.text[position:end].rstrip(", \t\r\n")
+            # The decoder counts lines from the start of the window.
+            yield RawRecord(name, line, raw, None, "broken_json", _said(error, window.line))
+        position = end
+
+
+def _decode(window: _Window, position: int) -> tuple[Any, int, Exception | None]:
+    """(value, end, None) of the element at `position`, or (None, position, error); reads on while more text could mend it."""
+    while True:
+        try:
+            value, end = _DECODER.raw_decode(window.text, position)
+        except (ValueError, RecursionError) as error:
+            if not _cut_off(error, window) or not window.more():
+                return None, position, error
+        else:
+            if end < len(window.text) or isinstance(value, dict | list | str) or not window.more():
+                return value, end, None
+
+
+def _cut_off(error: Exception, window: _Window) -> bool:
+    if window.ended or not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg.startswith("Unterminated string") or error.pos >= len(window.text) - 16
+
+
+def _said(error: Exception, first_line: int) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno + first_line - 1}"
+    return "nested too deep" if isinstance(error, RecursionError) else "a number is too long"
+
+
+def _resume(window: _Window, position: int, failed: int) -> int:
+    """Where the next element that parses begins, after the one at `position` that does not; the end of the text if none."""
+    while True:
+        unsure = False
+        for begin in (max(position + 1, failed - 1), position + 1):
+            for match in _NEXT_ELEMENT.finditer(window.text, begin):
+                try:
+                    value, _ = _DECODER.raw_decode(window.text, match.end())
+                except (ValueError, RecursionError) as error:
+                    unsure = unsure or _cut_off(error, window)
+                    if unsure:
+                        break
+                    continue
+                if isinstance(value, dict) and KNOWN_COLUMNS & value.keys():
+                    return match.end()
+            if unsure:
+                break
+        if not window.more():
+            break
+    tail = window.text.rstrip()
+    return len(tail) - 1 if tail.endswith("]") and not window.inside else len(window.text)

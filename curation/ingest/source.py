@@ -1,0 +1,116 @@
+"""What params say of sources, and the files and data sets that they name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import orjson
+from pydantic import Field
+
+from curation.errors import ConfigError, DataError
+from curation.ingest.raw import RawRecord
+from curation.params import Params
+
+_HIDDEN = {"README.md", "LICENSE"}
+
+
+class SourceParams(Params):
+    """One entry of `params.yaml: ingest.sources`: where to read, and what its rows have unless they say otherwise."""
+
+    path: str  # file, glob, folder, hf:org/name, or a folder that `datasets` saved
+    name: str | None = Field(None, pattern=r"^[^/\s]+$")  # stands in ids; default: the file's name
+    format: Literal["auto", "json", "jsonl", "csv", "tsv", "text", "parquet"] = "auto"
+    layout: Literal[
+        "auto", "messages", "sharegpt", "chatml", "alpaca", "pairs", "preference", "feedback", "tree", "text"
+    ] = "auto"
+    unit: Literal["file", "line", "block"] = "file"
+    split: str = "train"
+    license: str = "unknown"
+    origin: Literal["human", "log", "synthetic", "pretrain"] = "human"
+    tags: tuple[str, ...] = ()
+
+
+class IngestParams(Params):
+    """`params.yaml: ingest`. A file that several entries name belongs to the last."""
+
+    sources: tuple[SourceParams, ...] = Field(min_length=1)
+
+
+class Place(NamedTuple):
+    """A file (`path`) or a data set (None, then `file` says which), the name in its ids, and its source."""
+
+    path: Path | None
+    file: str
+    name: str
+    source: SourceParams
+
+
+def places(params: IngestParams) -> list[Place]:
+    """All files by path, then all data sets; raises DataError when a source names nothing."""
+    owner: dict[Path, SourceParams] = {}
+    sets: list[tuple[str, SourceParams]] = []
+    for source in params.sources:
+        if source.path.startswith("hf:") or (Path(source.path) / "state.json").exists():
+            sets.append((source.path, source))
+            continue
+        matched = _expand(source.path)
+        if not matched:
+            raise DataError(
+                f"ingest.sources: {source.path}: no such file, folder or pattern; restore it or take the entry out of params.yaml."
+            )
+        owner.update(dict.fromkeys(matched, source))
+    stems = Counter(_stem(path) for path in owner)
+    found = []
+    for path in sorted(owner):
+        own = owner[path]
+        name = own.name or (_stem(path) if stems[_stem(path)] == 1 else f"{path.parent.name}.{_stem(path)}")
+        found.append(Place(path, _shown(path.as_posix()), _shown(name), own))
+    for place, own in sets:
+        found.append(Place(None, place, own.name or place.removeprefix("hf:").strip("/").replace("/", "."), own))
+    return found
+
+
+def _shown(name: str) -> str:
+    """A file's name as text: bytes of it that are no UTF-8 are written out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0] or path.name
+
+
+def _expand(pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        inside = path.rglob("*")
+    else:
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        inside = anchor.glob(str(path.relative_to(path.anchor)) if path.is_absolute() else pattern)
+    return sorted(p for p in inside if p.is_file() and p.name not in _HIDDEN and not p.name.startswith("."))
+
+
+def dataset(place: str, split: str) -> Iterator[RawRecord]:
+    """Rows of a hub name (`hf:org/name`) or of a folder that `datasets` saved; raises ConfigError."""
+    try:
+        if place.startswith("hf:"):
+            from datasets import load_dataset
+
+            data = load_dataset(place.removeprefix("hf:"), split=split)
+        else:
+            from datasets import load_from_disk
+
+            data = load_from_disk(place)
+            data = data[split] if hasattr(data, "keys") else data
+    except (OSError, ValueError, KeyError, ConnectionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"ingest.sources: {place}: cannot be loaded ({reason}); "
+            "accepted: a hub name that can be reached, or a saved folder, with its split."
+        ) from None
+    for number, row in enumerate(data, 1):
+        yield RawRecord(place, number, orjson.dumps(row, default=str).decode(), row)
