@@ -34,6 +34,17 @@ def main() -> None:
         "show", _show, "one record's whole life, from source line to loss token", "curation show general_en-0f3c…"
     )
     show.add_argument("id", help="the record's id; a unique beginning is enough")
+    mix = add("mix", _mix, "print what the mixture comes to, without writing it", "curation mix --plan --by task_type")
+    mix.add_argument("--plan", action="store_true", required=True, help="the one thing that this command does")
+    mix.add_argument(
+        "--by", choices=("bucket", "task_type", "source", "origin"), help="also where rows go by this label"
+    )
+    mix.add_argument(
+        "--ladder", choices=("replay",), help="the mixture at each rung of a ladder (curation/mix/presets.yaml)"
+    )
+    mix.add_argument(
+        "--harder", metavar="FILE", help="scores by task type of an earlier run: suggest mix.task_weights from them"
+    )
     add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
     accept = add(
         "accept",
@@ -89,6 +100,15 @@ def _show(arguments: argparse.Namespace) -> int:
     from pipelines.life import show
 
     show(arguments.id)
+    return 0
+
+
+def _mix(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pipelines.mix import plan
+
+    plan(arguments.by, arguments.ladder, Path(arguments.harder) if arguments.harder else None)
     return 0
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from curation import records
+from curation.errors import DataError
 from pipelines import params, paths
 from pipelines.stage import Bar, run, write_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curation.mix import MixParams
+    from curation.render import RenderParams
 
 
 def work() -> str:
     from curation.mix import MixParams, mix
-    from curation.models import load_tokenizer
-    from curation.render import Renderer, RenderParams
-    from curation.review import verdicts
+    from curation.render import RenderParams
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
-    cleaned, synthesized = (
-        records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()
-    )
-    near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
-    said = verdicts.read(paths.VERDICTS)
-    renderer = Renderer(load_tokenizer(render.model), render.template)
-    with Bar() as bar:
-        made = mix(cleaned, synthesized, near, renderer, settings, render, verdicts=said, progress=bar)
+    made = mix(**inputs(settings, render, texts=True))
     records.write(made["train"], paths.MIXED / "train.parquet", "position")
     records.write(made["heldout"], paths.MIXED / "heldout.parquet", "id")
     records.write(made["unused"], paths.MIXED / "unused.parquet", "id")
@@ -30,11 +32,123 @@ def work() -> str:
     flat = {
         "unit": facts["unit"],
         **{unit: facts["train"][unit] for unit in ("rows", "tokens", "loss_tokens")},
-        "share": {bucket: row["achieved_share"][facts["unit"]] for bucket, row in facts["mixture"].items()},
+        "share": {part: row["achieved_share"][facts["unit"]] for part, row in facts["mixture"].items()},
     }
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
     return f"{made['train'].height} train, {made['heldout'].height} held out, {made['unused'].height} unused; {facts['unit']}: {shares}"
+
+
+def inputs(settings: MixParams, render: RenderParams, *, texts: bool) -> dict[str, Any]:
+    """The arguments of `mix` (or of `decide`) by name; `texts`: whether frames carry messages, which a plan can do without."""
+    from curation.mix import THIN
+    from curation.models import identity
+    from curation.review import verdicts
+
+    columns = None if texts else sorted({*THIN, *_SIZED, "meta"})
+    schema = records.LABELLED if texts else None
+    cleaned, synthesized = (
+        records.read(corpus.cleaned / "records.parquet", schema, columns) for corpus in paths.CORPORA.values()
+    )
+    near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
+    template = _template(render)
+    return {
+        "cleaned": cleaned,
+        "synthesized": synthesized,
+        "near": near,
+        "sizes": _sizes([cleaned, synthesized], f"{identity(render.model)}|{template}|{render.turns}", render),
+        "params": settings,
+        "render": render,
+        "template": template,
+        "verdicts": verdicts.read(paths.VERDICTS),
+        "quality": _quality([cleaned, synthesized], settings),
+    }
+
+
+def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
+    """Print what `work` would do, without doing it; only CURATION_CACHE may gain sizes. See `curation mix --help`."""
+    from rich.console import Console
+
+    from curation.mix import MixParams, decide, table
+    from curation.render import RenderParams
+
+    settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
+    console = Console()
+    if harder:
+        print(_harder(harder))
+        return
+    given = inputs(settings, render, texts=False)
+    if ladder:
+        from curation.mix.presets import ladder as rungs
+
+        steps = {v: decide(**given | {"params": settings.model_copy(update={ladder: v})}) for v in rungs(ladder)}
+        console.print(table.rungs(ladder, {v: d.manifest for v, d in steps.items()}))
+    else:
+        console.print(table.plan(decide(**given).manifest, by))
+    console.print("Nothing was written; `dvc repro mix` makes it so.", style="dim")
+
+
+def _harder(path: Path) -> str:
+    """The line for params.yaml, from the scores of a run."""
+    from curation.mix.difficulty import task_weights
+
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        weights = task_weights(scores.get("scores_by_task", scores))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: not scores by task type ({error}); accepted: reports/scores_by_task.json or reports/accepted.json."
+        ) from None
+    if not weights:
+        raise DataError(
+            f"{path}: no task type has three held-out rows; hold out more (mix.heldout.share), then train again."
+        )
+    return f"task_weights: {{{', '.join(f'{t}: {w:g}' for t, w in sorted(weights.items(), key=lambda i: -i[1]))}}}"
+
+
+_SIZED = ("id", "content_hash", "kind", "messages", "tools", "text")
+
+
+def _sizes(frames: list[pl.DataFrame], identity: str, render: RenderParams) -> pl.DataFrame:
+    """Sizes of the rows of both corpora; the tokenizer, which takes seconds to import, is loaded for new rows only."""
+    import polars as pl
+
+    from curation.mix import sizes
+
+    def renderer() -> Any:
+        from curation.models import load_tokenizer
+        from curation.render import Renderer
+
+        return Renderer(load_tokenizer(render.model), render.template)
+
+    rows = pl.concat([frame.select(_SIZED) for frame in frames])
+    with Bar() as bar:
+        return sizes.measure(rows, identity, render, renderer, bar)
+
+
+def _template(render: RenderParams) -> str:
+    from curation.models import load_tokenizer
+    from curation.render import template_text
+
+    tokenizer: Any = load_tokenizer(render.model) if render.template == "model" else None
+    return template_text(render.template, tokenizer)
+
+
+def _quality(frames: list[pl.DataFrame], settings: MixParams) -> pl.DataFrame | None:
+    """content_hash, quality of rows that have a number: the column `quality` where there is one, else the source's own in `meta`."""
+    import polars as pl
+
+    asked = settings.quality.temperature is not None or any(p.quality for p in settings.all_parts().values())
+    if not asked:
+        return None
+    own = pl.col("meta").str.json_path_match("$.quality").cast(pl.Float64, strict=False)
+    found = [
+        frame.select(
+            "content_hash", (pl.col("quality") if "quality" in frame.columns else own).alias("quality")
+        ).drop_nulls()
+        for frame in frames
+    ]
+    return pl.concat(found).sort("content_hash", "quality")
 
 
 if __name__ == "__main__":

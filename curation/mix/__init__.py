@@ -1,135 +1,176 @@
-"""Cleaned and synthesized rows → a mixture that is a fact: held-out split, targets, nested sampling, order, manifest."""
+"""Cleaned and synthesized rows → a mixture that is a fact: held-out split, targets, nested sampling, order, manifest.
+
+`decide` needs no texts: it works on ids, labels and sizes, so that a plan takes a moment. `mix` puts the texts to its decisions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
-from pydantic import Field, field_validator
 
 from curation import records as rec
 from curation.errors import ConfigError
-from curation.mix import manifest, ratios, split
-from curation.mix.split import HeldoutParams
-from curation.params import Params
-from curation.progress import Progress, silent
-from curation.render import Renderer, RenderParams
+from curation.mix import limits, manifest, order, phases, split
+from curation.mix.choose import choose
+from curation.mix.params import HeldoutParams, MixParams
+from curation.render import RenderParams
+
+__all__ = ["HELDOUT", "TRAIN", "UNUSED", "Decision", "HeldoutParams", "MixParams", "decide", "mix"]
 
 TRAIN = rec.LABELLED | {
-    "position": pl.Int64, "repeat": pl.Int64, "tokens": pl.Int64, "loss_tokens": pl.Int64, "phase": pl.String,
+    "position": pl.Int64, "repeat": pl.Int64, "tokens": pl.Int64, "loss_tokens": pl.Int64, "phase": pl.String, "part": pl.String,
 }  # fmt: skip
 HELDOUT = rec.LABELLED | {"tokens": pl.Int64, "loss_tokens": pl.Int64, "cluster": pl.String}
 UNUSED = rec.LABELLED | {"tokens": pl.Int64, "loss_tokens": pl.Int64, "reason": pl.String}
+# What a decision reads of a record.
+THIN = (
+    "id", "content_hash", "source", "origin", "group", "recipe", "parents", "language", "weight", "task_type", "task_subtype",
+    "bucket",
+)  # fmt: skip
+BUCKETS = {"general", "math_code", "domain", "safety"}
 
 
-class MixParams(Params):
-    """`params.yaml: mix`."""
+@dataclass(frozen=True)
+class Decision:
+    """Frames of THIN columns, with those that TRAIN, HELDOUT and UNUSED add, and the manifest."""
 
-    ratios: dict[str, float] = {"general": 0.2, "math_code": 0.3, "domain": 0.4, "safety": 0.1}
-    replay: float = Field(0.05, ge=0, lt=1)
-    unit: Literal["rows", "tokens", "loss_tokens"] = "tokens"
-    size: int | None = Field(None, ge=1)  # of the whole, in `unit`; null: as much as the scarcest bucket allows
-    tolerance: float = Field(0.01, gt=0, le=1)  # of the whole; or one row's size, where that is more
-    synthesized: Literal["none", "reviewed", "all"] = "reviewed"
-    seed: int = 0
-    heldout: HeldoutParams = HeldoutParams()
+    train: pl.DataFrame
+    heldout: pl.DataFrame
+    unused: pl.DataFrame
+    manifest: dict[str, Any]
 
-    @field_validator("ratios")
-    @classmethod
-    def _weights(cls, value: dict[str, float]) -> dict[str, float]:
-        if not value or any(weight < 0 for weight in value.values()) or sum(value.values()) <= 0:
-            raise ValueError("weights ≥ 0, at least one above 0, are accepted")
-        if "replay" in value:
-            raise ValueError("replay is a share of the whole: set mix.replay")
-        return value
+
+def decide(
+    cleaned: pl.DataFrame,
+    synthesized: pl.DataFrame,
+    near: Mapping[str, pl.DataFrame],
+    sizes: pl.DataFrame,
+    params: MixParams,
+    render: RenderParams,
+    template: str,
+    *,
+    verdicts: Mapping[str, str] | None = None,
+    quality: pl.DataFrame | None = None,
+) -> Decision:
+    """Where each row goes; every one is in train (repeats aside), heldout or unused.
+
+    `near`: the near-pair sidecars of both corpora; `sizes`: id, tokens, loss_tokens; `template`: the chat template's text;
+    `quality`: content_hash, quality (null: none). Raises ConfigError with the reason when the mixture cannot be had.
+    """
+    made = pl.concat([cleaned.select(THIN).with_columns(made=False), synthesized.select(THIN).with_columns(made=True)])
+    every = made.sort("id").join(sizes, on="id", how="left", maintain_order="left")
+    scores = quality.unique("content_hash", keep="first", maintain_order=True) if quality is not None else None
+    every = (
+        every.join(scores, on="content_hash", how="left", maintain_order="left")
+        if scores is not None
+        else every.with_columns(pl.lit(None, pl.Float64).alias("quality"))
+    )
+    _known_parts(every, params)
+    sides = split.split(every, near, params.heldout)
+    every = every.with_columns(sides["cluster"], sides["side"], _barred(params, render, verdicts or {}))
+    out = (pl.col("side") == "heldout") & (pl.col("reason") != "over_max_length").fill_null(True)
+    heldout, free = every.filter(out), every.filter(~out)
+    kin = pl.when(pl.col("side") != "train").then(pl.lit("kin_of_heldout"))
+    free = free.with_columns(pl.coalesce("reason", kin).alias("reason"))
+    pool = order.parts(free.filter(pl.col("reason").is_null()), params.all_parts(), params.quality)
+    pool = _weighted(pool, params)
+    choice = choose(order.draw(pool, params), params)
+    train = _scheduled(pool, choice.rows, params)
+    unused = free.join(train.select("id"), on="id", how="anti").with_columns(
+        pl.col("reason").fill_null("beyond_target")
+    )
+    facts = manifest.facts(train, heldout, unused, choice, params, render, template)
+    facts["short_answers"] = _short(pool, train, params)
+    manifest.verify(facts, train, params)
+    return Decision(train, heldout, unused, facts)
 
 
 def mix(
     cleaned: pl.DataFrame,
     synthesized: pl.DataFrame,
     near: Mapping[str, pl.DataFrame],
-    renderer: Renderer,
+    sizes: pl.DataFrame,
     params: MixParams,
     render: RenderParams,
+    template: str,
     *,
     verdicts: Mapping[str, str] | None = None,
-    progress: Progress = silent,
+    quality: pl.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """`train`, `heldout`, `unused` frames and the `manifest`; every input row is in one of the three (repeats aside).
-
-    `near`: the near-pair sidecars of both corpora. Raises ConfigError when the targets cannot be met, saying which
-    bucket lacks what.
-    """
-    every = pl.concat([cleaned.select(rec.LABELLED.keys()), synthesized.select(rec.LABELLED.keys())]).sort("id")
-    unknown = sorted(set(params.ratios) - set(every["bucket"]) - {"general", "math_code", "domain", "safety"})
-    if unknown:
-        raise ConfigError(
-            f"mix.ratios: unknown bucket {', '.join(unknown)}; accepted: {', '.join(sorted(set(every['bucket']) - {'replay'}))}."
-        )
-    every = _sized(every, renderer, render, progress)
-    reasons = _barred(every, set(synthesized["id"]), params, render, verdicts or {})
-    sides = split.split(every, near, params.heldout)
-    free = every.with_columns(
-        pl.col("id").replace_strict(reasons, default=None, return_dtype=pl.String).alias("reason")
-        if reasons
-        else pl.lit(None, pl.String).alias("reason")
-    ).join(sides, on="id", how="left")
-    heldout = free.filter((pl.col("side") == "heldout") & (pl.col("reason") != "over_max_length").fill_null(True))
-    free = free.join(heldout.select("id"), on="id", how="anti").with_columns(
-        pl.coalesce("reason", pl.when(pl.col("side") != "train").then(pl.lit("kin_of_heldout"))).alias("reason")
-    )
-    pool = free.filter(pl.col("reason").is_null())
-    chosen, targets = ratios.choose(pool, params.ratios, params.replay, params.unit, params.size, params.seed)
-    train = (
-        ratios.ordered(pool.join(chosen, on="id"), params.seed)
-        .with_row_index("position")
-        .with_columns(pl.lit(0, pl.Int64).alias("repeat"), pl.lit("A").alias("phase"))
-        .select(pl.col(n).cast(t) for n, t in TRAIN.items())
-    )
-    unused = (
-        free.join(train.select("id"), on="id", how="anti")
-        .with_columns(pl.col("reason").fill_null("beyond_target"))
-        .select(pl.col(n).cast(t) for n, t in UNUSED.items())
-        .sort("id")
-    )
-    heldout = heldout.select(pl.col(n).cast(t) for n, t in HELDOUT.items()).sort("id")
-    facts = manifest.facts(train, heldout, unused, targets, params, render, renderer)
-    manifest.verify(facts, train, params)
-    return {"train": train, "heldout": heldout, "unused": unused, "manifest": facts}
+    """`train`, `heldout`, `unused` frames of TRAIN, HELDOUT and UNUSED, and the `manifest`; arguments as of `decide`."""
+    decided = decide(cleaned, synthesized, near, sizes, params, render, template, verdicts=verdicts, quality=quality)
+    every = pl.concat([cleaned.select(rec.LABELLED.keys()), synthesized.select(rec.LABELLED.keys())])
+    return {
+        "train": _whole(every, decided.train.sort("position"), TRAIN),
+        "heldout": _whole(every, decided.heldout.sort("id"), HELDOUT),
+        "unused": _whole(every, decided.unused.sort("id"), UNUSED),
+        "manifest": decided.manifest,
+    }
 
 
-def _sized(rows: pl.DataFrame, renderer: Renderer, render: RenderParams, progress: Progress) -> pl.DataFrame:
-    """`rows` with `tokens` and `loss_tokens`, as training will see them."""
-    sizes = []
-    for number, row in enumerate(rows.iter_rows(named=True), 1):
-        encoded = renderer.encode(row, render.turns)
-        sizes.append((len(encoded.ids), encoded.loss_tokens))
-        if number % 500 == 0 or number == rows.height:
-            progress("mix: tokens", number, rows.height)
-    return rows.with_columns(
-        pl.Series("tokens", [s[0] for s in sizes], dtype=pl.Int64),
-        pl.Series("loss_tokens", [s[1] for s in sizes], dtype=pl.Int64),
+def _whole(every: pl.DataFrame, rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """`rows` in their order with all columns of `schema`; what a decision has of its own (such as weight) stands."""
+    own = ["weight", *(name for name in schema if name not in rec.LABELLED)]
+    texts = every.select(pl.exclude("weight"))
+    joined = rows.select("id", *own).join(texts, on="id", how="left", maintain_order="left")
+    return joined.select(pl.col(n).cast(t) for n, t in schema.items())
+
+
+def _known_parts(every: pl.DataFrame, params: MixParams) -> None:
+    known = set(every["bucket"].drop_nulls()) | BUCKETS | set(params.all_parts())
+    phased = [(f"mix.phases[{i}].ratios", p.ratios) for i, p in enumerate(params.phases)]
+    for where, ratios in [("mix.ratios", params.plain_ratios()), *phased]:
+        unknown = sorted(set(ratios) - known)
+        if unknown:
+            raise ConfigError(
+                f"{where}: unknown bucket {', '.join(unknown)}; accepted: {', '.join(sorted(known - {'replay'}))}."
+            )
+
+
+def _barred(params: MixParams, render: RenderParams, verdicts: Mapping[str, str]) -> pl.Expr:
+    """`reason`: why a row cannot be in this mixture, or null."""
+    # Noise leaves the answer byte for byte that of a person; what a model wrote waits for a person.
+    accepted = [i for i, verdict in verdicts.items() if verdict == "accept"]
+    vouched = pl.col("recipe").fill_null("").str.starts_with("noise/") | pl.col("id").is_in(accepted)
+    return (
+        pl.when(pl.col("tokens") > render.max_length)
+        .then(pl.lit("over_max_length"))
+        .when(pl.col("loss_tokens") == 0)
+        .then(pl.lit("no_loss_tokens"))
+        .when(pl.col("made") & pl.lit(params.synthesized == "none"))
+        .then(pl.lit("synthesized_none"))
+        .when(pl.col("made") & pl.lit(params.synthesized == "reviewed") & ~vouched)
+        .then(pl.lit("not_reviewed"))
+        .alias("reason")
     )
 
 
-def _barred(
-    rows: pl.DataFrame, made: set[str], params: MixParams, render: RenderParams, verdicts: Mapping[str, str]
-) -> dict[str, str]:
-    """id → why the row cannot be in this mixture."""
-    barred: dict[str, str] = {}
-    for id_, tokens, loss_tokens, recipe in rows.select("id", "tokens", "loss_tokens", "recipe").iter_rows():
-        if tokens > render.max_length:
-            barred[id_] = "over_max_length"
-        elif loss_tokens == 0:
-            barred[id_] = "no_loss_tokens"
-        elif id_ in made and params.synthesized == "none":
-            barred[id_] = "synthesized_none"
-        # Noise leaves the answer byte for byte that of a person; what a model wrote waits for a person.
-        elif id_ in made and params.synthesized == "reviewed" and not _vouched(id_, recipe, verdicts):
-            barred[id_] = "not_reviewed"
-    return barred
+def _weighted(pool: pl.DataFrame, params: MixParams) -> pl.DataFrame:
+    """`pool` with `weight` multiplied by the factors of mix.weights that speak of a row."""
+    for i, entry in enumerate(params.weights):
+        rows = pl.Series(limits.chosen_rows(pool, entry, f"mix.weights[{i}]"))
+        weight = pool["weight"].fill_null(1.0)
+        pool = pool.with_columns(weight.zip_with(~rows, weight * entry.weight))
+    return pool
 
 
-def _vouched(id_: str, recipe: str | None, verdicts: Mapping[str, str]) -> bool:
-    return (recipe or "").startswith("noise/") or verdicts.get(id_) == "accept"
+def _scheduled(pool: pl.DataFrame, rows: pl.DataFrame, params: MixParams) -> pl.DataFrame:
+    """The rows of the pool that were chosen, in the order of consumption, with `position`."""
+    ordered = order.consumption(phases.assign(rows, params), params.seed).with_row_index("position")
+    told = ordered.select(pl.col("position").cast(pl.Int64), "id", "repeat", "phase")
+    return told.join(pool, on="id", how="left", maintain_order="left")
+
+
+def _short(pool: pl.DataFrame, train: pl.DataFrame, params: MixParams) -> dict[str, Any]:
+    """Rows and loss of short answers as scheduled, and as they would be without copies."""
+    settings = params.short_answers
+    now = manifest.short_answers(train, settings.max_loss_tokens)
+    before = now
+    if settings.times > 1:
+        plain = params.model_copy(update={"short_answers": settings.model_copy(update={"times": 1})})
+        once = choose(order.draw(pool, plain), plain).rows
+        before = manifest.short_answers(once.select("id").join(pool, on="id"), settings.max_loss_tokens)
+    return settings.model_dump() | {"before": before, "after": now}

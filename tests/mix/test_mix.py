@@ -1,118 +1,26 @@
+"""The whole of mix: every row in one place, the manifest counted from rows, the order, weights, copies, phases."""
+
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from curation import records
 from curation.errors import ConfigError
-from curation.mix import HELDOUT, MixParams, mix, ratios, split
+from curation.mix import HELDOUT, TRAIN, MixParams, manifest, mix, sizes
 from curation.mix.split import HeldoutParams
 from curation.render import RenderParams
+from tests.mix.rows import FULL, decided, frame, labelled, pool, row
 
-NO_PAIRS = pl.DataFrame(
-    schema={
-        "content_hash": pl.String,
-        "neighbours": pl.List(pl.Struct({"other": pl.String, "similarity": pl.Float64})),
-        "against": pl.List(pl.Struct({"other": pl.String, "similarity": pl.Float64})),
-    }
-)
+CHAT = {"general": 1, "math_code": 1, "domain": 1, "safety": 1}
 
 
-def pool(**sizes):
-    rows = [
-        {"id": f"{bucket}-{i}", "bucket": bucket, "tokens": 20 + (i * 37) % 60, "loss_tokens": 10 + i % 7}
-        for bucket, n in sizes.items()
-        for i in range(n)
-    ]
-    return pl.DataFrame(rows)
+@pytest.fixture
+def measured(renderer, cache_folder):
+    """Sizes of frames by the bundled model's tokenizer."""
+    render = RenderParams(max_length=256)
+    return lambda *frames: sizes.measure(pl.concat(frames), "bundled", render, lambda: renderer)
 
 
-def labelled(id_, bucket, prompt, answer, **other):
-    messages = [records.message("user", prompt), records.message("assistant", answer)]
-    return {
-        "id": id_, "kind": "chat", "messages": messages, "content_hash": records.content_hash(messages, None, None),
-        "bucket": bucket, "task_type": "chat", "task_subtype": "advice", "origin": "human", "source": "s", "tags": [],
-        "parents": [], "language": "en", "license": "MIT", "weight": 1.0,
-    } | other  # fmt: skip
-
-
-weights = st.dictionaries(st.sampled_from(["general", "math_code", "domain", "safety"]), st.integers(1, 20), min_size=1)
-
-
-@settings(max_examples=100, deadline=None)
-@given(weights, st.floats(0, 0.2), st.sampled_from(["rows", "tokens", "loss_tokens"]), st.integers(0, 3))
-def test_every_feasible_target_is_met_within_half_a_row(weight, replay, unit, seed):
-    rows = pool(general=60, math_code=50, domain=70, safety=40, replay=40)
-    chosen, targets = ratios.choose(rows, weight, replay, unit, None, seed)
-    got = rows.join(chosen, on="id")
-    size = pl.lit(1) if unit == "rows" else pl.col(unit)
-    achieved = dict(got.group_by("bucket").agg(size.sum() if unit != "rows" else pl.len()).iter_rows())
-    largest = 1 if unit == "rows" else rows[unit].max()
-    for bucket, target in targets.items():
-        assert abs(achieved.get(bucket, 0) - target["target"]) <= largest / 2 + 1e-6
-
-
-@settings(max_examples=50, deadline=None)
-@given(weights, st.integers(1, 30), st.integers(0, 3))
-def test_raising_a_share_only_adds_rows_to_that_bucket(weight, more, seed):
-    rows = pool(general=60, math_code=50, domain=70, safety=40)
-    bucket = sorted(weight)[0]
-    raised = weight | {bucket: weight[bucket] + more}
-    before, after = (set(ratios.choose(rows, w, 0.0, "tokens", 1500, seed)[0]["id"]) for w in (weight, raised))
-    ours = {i for i in before if i.startswith(bucket)}
-    assert ours <= after
-
-
-def test_an_infeasible_size_says_which_bucket_lacks_what():
-    rows = pool(general=10, safety=1)
-    with pytest.raises(ConfigError) as error:
-        ratios.choose(rows, {"general": 1, "safety": 1}, 0.0, "rows", 8, 0)
-    assert str(error.value) == (
-        "mix.size: 8 rows cannot be had: safety needs 4 rows and has 1; at most 2 with these weights."
-    )
-
-
-def test_a_bucket_without_rows_is_named():
-    with pytest.raises(ConfigError, match="mix: no row for domain"):
-        ratios.choose(pool(general=10), {"general": 1, "domain": 1}, 0.0, "rows", None, 0)
-
-
-def pairs(*found):
-    sides = {}
-    for one, other, similarity in found:
-        sides.setdefault(one, []).append({"other": other, "similarity": similarity})
-        sides.setdefault(other, []).append({"other": one, "similarity": similarity})
-    rows = [{"content_hash": h, "neighbours": n, "against": []} for h, n in sorted(sides.items())]
-    return pl.DataFrame(rows, schema=NO_PAIRS.schema)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000))
-def test_near_copies_groups_and_children_stay_on_one_side(seed):
-    rows = [labelled(f"r{i}", "general", f"prompt {i}", f"answer {i}") for i in range(12)]
-    rows[1]["group"] = rows[2]["group"] = "session"
-    rows.append(labelled("child", "general", "made", "made", origin="synthetic", parents=["r3"]))
-    frame = records.frame(rows, records.LABELLED)
-    near = {"raw": pairs((rows[4]["content_hash"], rows[5]["content_hash"], 0.9))}
-    sides = dict(split.split(frame, near, HeldoutParams(share=0.5, seed=seed)).select("id", "side").iter_rows())
-    assert sides["r4"] == sides["r5"]
-    assert sides["r1"] == sides["r2"]
-    assert sides["child"] == ("kin" if sides["r3"] == "heldout" else "train")
-
-
-def test_a_made_row_that_links_two_human_rows_moves_neither():
-    rows = [labelled(f"r{i}", "general", f"prompt {i}", f"answer {i}") for i in range(30)]
-    frame = records.frame(rows, records.LABELLED)
-    params = HeldoutParams(share=0.4)
-    before = dict(split.split(frame, {}, params).select("id", "side").iter_rows())
-    link = labelled("link", "general", "x", "y", origin="synthetic", parents=["r1", "r2", "r3", "r4"])
-    after = dict(
-        split.split(records.frame([*rows, link], records.LABELLED), {}, params).select("id", "side").iter_rows()
-    )
-    assert {i: s for i, s in after.items() if i != "link"} == before
-
-
-def test_every_row_is_in_train_heldout_or_unused_and_the_manifest_counts_them(renderer):
+def test_every_row_is_in_train_heldout_or_unused_and_the_manifest_counts_them(measured):
     rows = [labelled(f"g{i}", "general", f"say {i}", f"number {i} it is") for i in range(30)]
     rows += [labelled(f"d{i}", "domain", f"about product {i}", f"product {i} is fine") for i in range(30)]
     rows.append(labelled("long", "domain", "x " * 300, "y"))
@@ -120,8 +28,8 @@ def test_every_row_is_in_train_heldout_or_unused_and_the_manifest_counts_them(re
     made.append(labelled("m2", "domain", "noisyy", "by a person", origin="synthetic", recipe="noise/typo"))
     cleaned, synthesized = (records.frame(r, records.LABELLED) for r in (rows, made))
     params = MixParams(ratios={"general": 1, "domain": 1}, replay=0.0, unit="rows", heldout=HeldoutParams(share=0.2))
-    render = RenderParams(max_length=256)
-    got = mix(cleaned, synthesized, {}, renderer, params, render)
+    render, counted = RenderParams(max_length=256), measured(cleaned, synthesized)
+    got = mix(cleaned, synthesized, {}, counted, params, render, "template")
     ids = [*got["train"]["id"], *got["heldout"]["id"], *got["unused"]["id"]]
     assert sorted(ids) == sorted([*cleaned["id"], *synthesized["id"]])
     reasons = dict(got["unused"].select("id", "reason").iter_rows())
@@ -131,6 +39,156 @@ def test_every_row_is_in_train_heldout_or_unused_and_the_manifest_counts_them(re
     assert facts["train"]["rows"] == got["train"].height
     assert abs(facts["mixture"]["domain"]["achieved_share"]["rows"] - 0.5) <= 0.01 + 1 / facts["train"]["rows"]
     assert list(got["heldout"].columns) == list(HELDOUT)
-    shuffled = mix(cleaned.sample(fraction=1, shuffle=True, seed=3), synthesized, {}, renderer, params, render)
+    assert list(got["train"].columns) == list(TRAIN)
+    shuffled = mix(
+        cleaned.sample(fraction=1, shuffle=True, seed=3), synthesized, {}, counted, params, render, "template"
+    )
     assert shuffled["manifest"] == facts
     assert shuffled["train"].equals(got["train"])
+    texts = dict(cleaned.select("id", "content_hash").iter_rows())
+    assert all(texts.get(i, h) == h for i, h in records.rehash(got["train"]).select("id", "content_hash").iter_rows())
+
+
+def test_sizes_are_the_renderers_and_are_measured_once(renderer, measured):
+    rows = [
+        labelled("zh", "domain", "番茄什么时候播种？", "三月，室内育苗。"),
+        labelled("en", "domain", "When to sow?", "In March."),
+    ]
+    muted = [
+        records.message("user", "a"),
+        records.message("assistant", "b", loss_weight=0.0),
+        records.message("user", "c"),
+        records.message("assistant", "d"),
+    ]
+    rows.append(
+        labelled("muted", "domain", "", "")
+        | {"messages": muted, "content_hash": records.content_hash(muted, None, None)}
+    )
+    loud = [m | {"loss_weight": None} for m in muted]
+    rows.append(rows[-1] | {"id": "loud", "messages": loud})  # the same content: turn weights are no part of its hash
+    data = records.frame(rows, records.LABELLED)
+    got = measured(data)
+    for id_, tokens, loss_tokens in got.iter_rows():
+        encoded = renderer.encode(data.row(by_predicate=pl.col("id") == id_, named=True))
+        assert (tokens, loss_tokens) == (len(encoded.ids), encoded.loss_tokens)
+    by_id = {i: n for i, _, n in got.iter_rows()}
+    assert by_id["muted"] < by_id["loud"]
+
+    def never():
+        raise AssertionError("a stored size is not measured again")
+
+    assert sizes.measure(data, "bundled", RenderParams(max_length=256), never).equals(got)
+
+
+def test_the_manifest_accounts_for_each_fate_by_bucket_task_type_source_and_origin():
+    rows = pl.concat([FULL, frame([row("domain", 100, tokens=600), row("domain", 101, loss_tokens=0)])])
+    got = decided(rows, unit="rows", ratios=CHAT, size=100, replay=0.1, exhaustion="repeat")
+    facts = got.manifest
+    assert (
+        facts["train"]["rows"] + facts["heldout"]["rows"] + facts["unused"]["rows"] - facts["repeated"]["rows"]
+        == rows.height
+    )
+    assert facts["filtered"]["rows"] + facts["beyond_target"]["rows"] == facts["unused"]["rows"]
+    assert facts["filtered"]["by_reason"] == {
+        "no_loss_tokens": {"rows": 1, "tokens": row("domain", 101)["tokens"], "loss_tokens": 0},
+        "over_max_length": {"rows": 1, "tokens": 600, "loss_tokens": row("domain", 100)["loss_tokens"]},
+    }
+    for fate in ("train", "repeated", "heldout", "unused", "filtered", "beyond_target"):
+        for key in ("bucket", "task_type", "source", "origin"):
+            for unit in ("rows", "tokens", "loss_tokens"):
+                assert sum(v[unit] for v in facts[fate][f"by_{key}"].values()) == facts[fate][unit]
+    assert facts["plan_hash"] == manifest.plan_hash(got.train)
+    assert facts["mixture"]["replay"]["target_share"] == 0.1
+
+
+def test_a_plan_hash_changes_with_order_repeats_and_phase():
+    train = decided(FULL, ratios=CHAT, heldout={"share": 0}).train
+    first = manifest.plan_hash(train)
+    assert manifest.plan_hash(train.sample(fraction=1, shuffle=True, seed=1)) == first
+    for other in (pl.col("position").reverse(), pl.col("repeat") + 1, pl.lit("B").alias("phase")):
+        assert manifest.plan_hash(train.with_columns(other)) != first
+
+
+def test_short_answers_are_copied_within_their_target_and_their_share_of_the_loss_is_said():
+    rows = [row("domain", i, id=f"short-{i}", content_hash=f"s{i}", tokens=30, loss_tokens=2) for i in range(20)]
+    rows += [row("domain", i, tokens=80, loss_tokens=38) for i in range(40)]
+    data = frame(rows)
+    params = {"ratios": {"domain": 1}, "replay": 0, "unit": "rows", "heldout": {"share": 0}}
+    plain = decided(data, **params)
+    assert plain.manifest["short_answers"] == {
+        "max_loss_tokens": 8, "times": 1,
+        "before": {"rows": 20, "share_of_rows": 0.333333, "share_of_loss": 0.025641},  # 40 of 1,560 loss tokens
+        "after": {"rows": 20, "share_of_rows": 0.333333, "share_of_loss": 0.025641},
+    }  # fmt: skip
+    copied = decided(data, **params, short_answers={"times": 4})
+    assert copied.train.height == 120
+    assert copied.manifest["short_answers"]["before"] == plain.manifest["short_answers"]["before"]
+    assert copied.manifest["short_answers"]["after"] == {
+        "rows": 80,
+        "share_of_rows": 0.666667,
+        "share_of_loss": 0.095238,
+    }
+    short = copied.train.filter(pl.col("id").str.starts_with("short"))
+    assert sorted(short.filter(pl.col("id") == "short-3")["repeat"]) == [0, 1, 2, 3]
+    positions = short.sort("position").group_by("id").agg(pl.col("position").diff().min().alias("gap"))
+    assert (positions["gap"] > 1).mean() > 0.8  # copies do not stand together
+    assert copied.manifest["repeated"]["rows"] == 60
+
+
+def test_weights_multiply_the_loss_weight_of_the_rows_they_name():
+    rows = FULL.with_columns(pl.when(pl.col("source") == "s1").then(None).otherwise("weight").alias("weight"))
+    factors = [{"source": "s1", "weight": 0.5}, {"bucket": "replay", "weight": 0.2}]
+    got = decided(rows, ratios=CHAT, weights=factors, heldout={"share": 0}).train
+    for source, bucket, weight in got.select("source", "bucket", "weight").iter_rows():
+        assert weight == pytest.approx((0.5 if source == "s1" else 1.0) * (0.2 if bucket == "replay" else 1.0))
+
+
+def test_weights_may_silence_a_source_and_the_short_answers_know():
+    rows = frame([row("domain", i, id=f"d{i}", loss_tokens=4 if i % 2 else 20, source=f"s{i % 2}") for i in range(20)])
+    got = decided(rows, ratios={"domain": 1}, replay=0, weights=[{"source": "s0", "weight": 0}], heldout={"share": 0})
+    assert got.manifest["short_answers"]["after"]["share_of_loss"] == 1.0
+
+
+PHASES = [
+    {"name": "A", "share": 0.5, "ratios": {"general": 1}, "replay": 0.2},
+    {"name": "B", "share": 0.3, "ratios": {"general": 1, "domain": 3}},
+    {"name": "C", "share": 0.2, "ratios": {"domain": 1, "safety": 1}, "replay": 0},
+]
+
+
+def test_phases_are_read_in_order_each_with_its_mixture_and_share_of_the_steps():
+    rows = pool(general=400, domain=300, safety=150, replay=200)
+    got = decided(rows, phases=PHASES, replay=0.1, heldout={"share": 0})
+    train = got.train.sort("position")
+    assert train["phase"].rle_id().max() == 2
+    assert list(train["phase"].unique(maintain_order=True)) == ["A", "B", "C"]
+    assert not train.select("id", "repeat").is_duplicated().any()
+    whole = train["tokens"].sum()
+    targets = {
+        "A": {"general": 0.8, "replay": 0.2},
+        "B": {"general": 0.225, "domain": 0.675, "replay": 0.1},
+        "C": {"domain": 0.5, "safety": 0.5},
+    }
+    for phase, share in (("A", 0.5), ("B", 0.3), ("C", 0.2)):
+        mine = train.filter(pl.col("phase") == phase)
+        held = mine["tokens"].sum()
+        assert held / whole == pytest.approx(share, abs=0.01)
+        said = got.manifest["phases"][phase]
+        assert (said["target_share"], said["tokens"]) == (share, held)
+        found = dict(mine.group_by("bucket").agg(pl.col("tokens").sum() / held).iter_rows())
+        assert found == pytest.approx(targets[phase], abs=2 * 80 / held)
+        assert {k: v["target_share"] for k, v in said["mixture"].items()} == pytest.approx(targets[phase])
+
+
+def test_a_phase_that_the_rows_are_too_few_for_repeats_them_only_when_told():
+    rows = pool(general=400, domain=300, safety=10, replay=200)
+    stopped = decided(rows, phases=PHASES, replay=0.1, heldout={"share": 0})
+    repeated = decided(rows, phases=PHASES, replay=0.1, exhaustion="repeat", max_epochs=3, heldout={"share": 0})
+    assert repeated.manifest["train"]["tokens"] > 2.5 * stopped.manifest["train"]["tokens"]
+    assert repeated.manifest["repeated"]["by_bucket"].keys() == {"safety"}
+
+
+def test_an_unknown_bucket_is_named():
+    with pytest.raises(ConfigError) as error:
+        decided(FULL, ratios={"general": 1, "law": 1})
+    assert str(error.value) == "mix.ratios: unknown bucket law; accepted: domain, general, math_code, safety."
