@@ -73,7 +73,7 @@ def run(kind: str, path: Path, out: Path) -> None:
             except ValueError as error:
                 value, wrong = None, str(error)
             rows.add(path.as_posix(), number, line.encode(), value, wrong and "broken_json", wrong or "")
-    kept, refused = rows.frames()
+    kept, refused = (pl.DataFrame(pl.from_arrow(table)) for table in rows.tables())
     rec.write(kept.select(list(rec.SCHEMA)), good, "id")
     rec.write(refused.select(list(QUARANTINE)), bad, "id")
 

@@ -83,15 +83,12 @@ def _ranges(
     found = places(params)
     total = sum(map(parts.weight, found))
     if total <= parts.IN_MEMORY:
-        frames = []
-        for number, place in enumerate(found):
+        tables = []
+        for number, place in enumerate(found, 1):
             with parts.no_cycles():
-                frames += [
-                    (good.with_columns(pl.col(AT) + (number << 40)), bad.with_columns(pl.col(AT) + (number << 40)))
-                    for good, bad in parts.read(parts.Part(place))
-                ]
-            progress("ingest: sources", number + 1, len(found))
-        yield _numbered(pl.concat([f[0] for f in frames]), pl.concat([f[1] for f in frames]))
+                tables += parts.read(parts.Part(place))
+            progress("ingest: sources", number, len(found))
+        yield _numbered(parts.joined([t[0] for t in tables]), parts.joined([t[1] for t in tables]))
         return
     bounds = _bounds([(place.name, parts.weight(place)) for place in found])
     cut = list(parts.cut(found, parts.PART))
@@ -141,7 +138,7 @@ def _chained(first: pl.DataFrame, second: pl.DataFrame, rest: Iterator[pl.DataFr
 
 
 def _stream(frames: Iterator[pl.DataFrame], path: Path) -> None:
-    """As `records.write`, frame by frame."""
+    """As `records.write`, frame by frame (and compressed less, in half the time)."""
     from polars.io.plugins import register_io_source
 
     def source(*_: object) -> Iterator[pl.DataFrame]:
@@ -150,7 +147,7 @@ def _stream(frames: Iterator[pl.DataFrame], path: Path) -> None:
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         lazy = register_io_source(source, schema=rec.SCHEMA)
-        lazy.sink_parquet(part, compression="zstd", row_group_size=65536, statistics=True)
+        lazy.sink_parquet(part, compression="zstd", compression_level=1, row_group_size=65536, statistics=True)
         part.replace(path)
     except OSError as error:
         raise DataError(

@@ -13,6 +13,7 @@ from curation.ingest.layout import BadRecord, Turn, prompt_of, system_turns, tex
 NEEDS = frozenset({"instruction"})
 PROMPT = frozenset({"instruction", "input", "system", "history"})
 USED = PROMPT | {"output"}
+_MORE = ("input", "system", "history")
 
 
 def matches(value: dict[str, Any]) -> bool:
@@ -21,13 +22,14 @@ def matches(value: dict[str, Any]) -> bool:
 
 def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """`messages` of the record, and the keys `used` for them; raises BadRecord."""
-    used = USED
+    question, answer, used = value["instruction"], value.get("output"), USED
+    if type(question) is str and type(answer) is str and question.strip() and not any(map(value.get, _MORE)):
+        return {"messages": [Turn("user", question), Turn("assistant", answer)], "used": USED}  # nearly every record
     if value.get("output") is None and "instances" in value:
         value, used = value | _instance(value["instances"]), used | {"instances"}
     if value.get("output") is None:
         raise BadRecord("missing_answer", "no `output`; a string is accepted")
-    answer = Turn("assistant", text_of(value["output"], "output"))
-    return {"messages": [*prompt(value), answer], "used": used}
+    return {"messages": [*prompt(value), Turn("assistant", text_of(value["output"], "output"))], "used": used}
 
 
 def prompt(value: dict[str, Any]) -> list[Turn]:

@@ -47,4 +47,4 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
         position = match.end()
     if text[position:].strip():
         raise BadRecord("broken_chatml", f"text after the last turn: {text[position:].strip()[:40]!r}")
-    return {"messages": turns, "tools": tools_text(value.get("tools"), raw), "used": {place, answer, "tools"}}
+    return {"messages": turns, "tools": tools_text(value.get("tools"), raw), "used": frozenset({place, answer or place, "tools"})}

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from curation.ingest import turns
-from curation.ingest.layout import BadRecord, Turn, prompt_of, slice_of, system_turns, text_of, tools_text
+from curation.ingest.layout import BadRecord, Turn, prompt_of, system_turns, text_of, tools_text
 
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("prompt", "answer"), ("prompt", "output"), ("question", "answer"),
     ("question", "response"), ("query", "response"), ("query", "answer"), ("input", "output"),
     ("prompt", "canonical_solution"),
 )  # fmt: skip
+USED = {pair: frozenset({*pair, "system", "context", "tools"}) for pair in PAIRS}
 PROMPTS = frozenset(prompt for prompt, _ in PAIRS)
 _QUESTION = "question_id"  # benchmark questions: {"question_id": 81, "turns": […]} or {"question_id": 1, "text": …}
 NEEDS = PROMPTS | {_QUESTION}
@@ -33,18 +34,18 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
         raise BadRecord("missing_answer", f"no answer beside the prompt; one of {', '.join(accepted)} is accepted")
     answer = value[pair[1]]
     if _are_turns(answer):
-        said = turns.read(answer, slice_of(raw, pair[1]), "message")
+        said = turns.read(answer, turns.Text(raw, (pair[1],)), "message")
     else:
         said = [Turn("assistant", text_of(answer, pair[1]))]
     tools = tools_text(value.get("tools"), raw)
-    return {"messages": prompt(value, pair[0], raw) + said, "tools": tools, "used": {*pair, "system", "context", "tools"}}
+    return {"messages": prompt(value, pair[0], raw) + said, "tools": tools, "used": USED[pair]}
 
 
 def prompt(value: dict[str, Any], key: str, raw: bytes) -> list[Turn]:
     """The turns before the answer; raises BadRecord."""
     own = value[key]
     if _are_turns(own):
-        return system_turns(value) + turns.read(own, slice_of(raw, key), "message")
+        return system_turns(value) + turns.read(own, turns.Text(raw, (key,)), "message")
     return [*system_turns(value), prompt_of((value.get("context") or "", "context"), (own, key))]
 
 

@@ -78,7 +78,7 @@ def _is_lines(place: Place) -> bool:
         return False
 
 
-def read(part: Part, size: int | None = None) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def read(part: Part, size: int | None = None) -> Iterator[tuple[pa.Table, pa.Table]]:
     """(good, bad) rows of a part, all at once or about `size` bytes at a time; raises UnicodeDecodeError for JSONL not in UTF-8."""
     rows = Rows(part.place.name, part.place.source)
     if part.size is not None and part.place.path is not None:
@@ -97,8 +97,8 @@ def read(part: Part, size: int | None = None) -> Iterator[tuple[pl.DataFrame, pl
         for raw in found:
             rows.add(raw.file, raw.line, raw.raw.encode("utf-8", "surrogatepass"), raw.value, raw.reason, raw.detail or "")
             if size and rows.bytes > size:
-                yield rows.frames()
-    yield rows.frames()
+                yield rows.tables()
+    yield rows.tables()
 
 
 def _lines(data: bytes, part: Part, rows: Rows) -> None:
@@ -139,8 +139,8 @@ def _spill_part(part: Part, number: int, folder: Path, bounds: Sequence[str]) ->
     with no_cycles():
         for piece, (good, bad) in enumerate(read(part, PART)):
             path = folder / f"{number:06d}-{piece:06d}"
-            for frame, ending in ((good, "good"), (bad, "bad")):
-                _write(frame.sort("id", maintain_order=True), path.with_suffix(f".{ending}"), bounds)
+            for table, ending in ((good, "good"), (bad, "bad")):
+                _write(table, path.with_suffix(f".{ending}"), bounds)
             paths.append(path)
     return paths
 
@@ -157,29 +157,31 @@ def no_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _write(frame: pl.DataFrame, path: Path, bounds: Sequence[str]) -> None:
-    ids = frame["id"].to_list()
+def _write(table: pa.Table, path: Path, bounds: Sequence[str]) -> None:
+    ids = table["id"].to_pylist()
+    empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in table.schema], schema=table.schema)
     edges = [0, *(bisect_left(ids, bound) for bound in bounds), len(ids)]
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         for begin, end in zip(edges, edges[1:], strict=False):
-            batches = table.slice(begin, end - begin).combine_chunks().to_batches()
-            writer.write_batch(batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema))
+            batches = table.slice(begin, end - begin).to_batches()
+            writer.write_batch(batches[0] if batches else empty)
 
 
 def load(paths: Sequence[Path], number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(good, bad) of range `number`, in the order of the records (`at` counts on from file to file)."""
-    found = []
-    for ending in ("good", "bad"):
-        frames = []
-        for place, path in enumerate(paths):
-            with pa.OSFile(str(path.with_suffix(f".{ending}")), "rb") as source:
-                batch = pa.ipc.open_file(source).get_batch(number)
-            frame = pl.DataFrame(pl.from_arrow(batch))
-            frames.append(frame.with_columns(pl.col(AT) + (place << 40)))
-        found.append(pl.concat(frames))
-    return found[0], found[1]
+    """(good, bad) of range `number`, in the order of the records."""
+    good, bad = ([_read(path.with_suffix(ending), number) for path in paths] for ending in (".good", ".bad"))
+    return joined(good), joined(bad)
+
+
+def _read(path: Path, number: int) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(number)])
+
+
+def joined(tables: Sequence[pa.Table]) -> pl.DataFrame:
+    """Tables that follow one another as a frame; `at` counts on from table to table."""
+    frames = [pl.DataFrame(pl.from_arrow(t)).with_columns(pl.col(AT) + (n << 40)) for n, t in enumerate(tables)]
+    return pl.concat(frames)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -41,7 +41,7 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
         before, used = _prompt(value, raw)
         found = before + answer
     tools = tools_text(value.get("tools"), raw)
-    return {"messages": found, "tools": tools, "tags": TAGS, "used": used | {key, "tools"}}
+    return {"messages": found, "tools": tools, "tags": TAGS, "used": frozenset(used | {key, "tools"})}
 
 
 def _choice(value: dict[str, Any]) -> str | None:
@@ -54,10 +54,9 @@ def _two(value: Any) -> bool:
 
 def _turns(answer: Any, raw: bytes, key: str) -> list[Turn]:
     if isinstance(answer, dict):
-        piece = slice_of(raw, key)
-        return turns.read([answer], f"[{piece}]" if piece else None, key)
+        return turns.read([answer], turns.Text(f"[{slice_of(raw, key)}]"), key)
     if isinstance(answer, list):
-        return turns.read(answer, slice_of(raw, key), key)
+        return turns.read(answer, turns.Text(raw, (key,)), key)
     text = text_of(answer, key)
     marks = list(_MARK.finditer(text))
     if len(marks) < 2 or marks[0].start() or marks[0][1] != "Human":
@@ -71,7 +70,7 @@ def _prompt(value: dict[str, Any], raw: bytes) -> tuple[list[Turn], set[str]]:
     """The turns before the answer, and the keys that they were made of."""
     for key in ("conversations", "conversation", "messages"):
         if isinstance(value.get(key), list | str):
-            return system_turns(value) + turns.read(value[key], slice_of(raw, key), "turn"), {key, "system"}
+            return system_turns(value) + turns.read(value[key], turns.Text(raw, (key,)), "turn"), {key, "system"}
     if "instruction" in value:
         return alpaca.prompt(value), set(alpaca.PROMPT)
     for key in ("prompt", "question", "query", "input"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from itertools import accumulate, chain
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
+from operator import itemgetter
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +33,10 @@ LAYOUTS: dict[str, ModuleType] = {
     "text": text,
 }
 _OWN_FIELDS = frozenset({"language", "license", "origin", "group", "tags", "weight"})
-_ENCODE = json.JSONEncoder(ensure_ascii=False, default=str).encode
+# What of a record with these keys goes to meta, and what it says of itself, by keys and those that its layout used.
+_RESTS: dict[tuple[tuple[str, ...], frozenset[str]], tuple[list[str], list[str]]] = {}
+# As `json.dumps(…, ensure_ascii=False, default=str)`, which makes such an encoder anew for every value.
+_CHUNKS = c_make_encoder(None, str, encode_basestring, None, ": ", ", ", False, False, True)
 _PLAIN = (None,) * 4
 _LIKELY: dict[tuple[str, ...], list[ModuleType]] = {}  # the layouts that need one of these keys; records have few sets of keys
 _DETAIL = 400  # characters of a detail; a role may be as long as a book
@@ -40,6 +45,7 @@ AT = "at"  # a row's place in its part, for ordinals
 
 GOOD = rec.SCHEMA | {AT: pl.Int64}
 BAD = QUARANTINE | {AT: pl.Int64}
+_ARROW = {pl.String: pa.large_string(), pl.Float64: pa.float64(), pl.Int64: pa.int64()}
 
 
 class Rows:
@@ -48,7 +54,6 @@ class Rows:
     def __init__(self, name: str, source: SourceParams) -> None:
         self._name, self._source = name, source
         self._good: list[tuple[Any, ...]] = []
-        self._turns: list[Turn] = []
         self._bad: list[tuple[Any, ...]] = []
         self._file, self._file_json = "", '""'
         self.count = self.bytes = 0
@@ -82,10 +87,15 @@ class Rows:
         source = self._source
         license_, origin, language, group, weight = source.license, source.origin, "und", None, 1.0
         tags = [*source.tags, *fields.get("tags", ())]
-        rest = value.keys() - used
-        if not _OWN_FIELDS.isdisjoint(rest):
-            own = {k: value[k] for k in _OWN_FIELDS & rest if value[k] not in (None, "")}
-            rest -= _OWN_FIELDS
+        known = (tuple(value), used)
+        if known not in _RESTS:
+            if len(_RESTS) > 1000:
+                _RESTS.clear()
+            rest = [k for k in value if k not in used]
+            _RESTS[known] = [k for k in rest if k not in _OWN_FIELDS], [k for k in rest if k in _OWN_FIELDS]
+        rest, said_itself = _RESTS[known]
+        if said_itself:
+            own = {k: value[k] for k in said_itself if value[k] not in (None, "")}
             license_, language = str(own.get("license", license_)), str(own.get("language", language))
             origin = str(own.get("origin", origin))  # type: ignore[assignment]
             group = str(own["group"]) if "group" in own else None
@@ -94,65 +104,63 @@ class Rows:
             _encodable("".join((license_, language, group or "", *tags)))
             if origin not in rec.ORIGINS:
                 raise BadRecord("unknown_origin", f"origin is {origin!r}; accepted: {', '.join(rec.ORIGINS)}")
-        meta = self._meta(file, line, {k: v for k, v in value.items() if k in rest} if rest else None)
+        meta = self._meta(file, line, {k: value[k] for k in rest} if rest else None)
         try:
             hash_ = content_hash(turns or (), said, tools)
         except TypeError:
             raise _lone_surrogate() from None
         if rest:
             _encodable(meta)
-        if turns is not None:
-            self._turns += turns
         self._good.append(
-            (id_, hash_, "chat" if turns is not None else "text", None if turns is None else len(turns), tools, said,
+            (id_, hash_, "chat" if turns is not None else "text", turns, tools, said,
              language, self._name, license_, origin, group, None, [], sorted(set(tags)), weight, meta, self.count)
         )  # fmt: skip
 
     def _meta(self, file: str, line: int, rest: dict[str, Any] | None) -> str:
         if file != self._file:
-            self._file, self._file_json = file, _ENCODE(file)
+            self._file, self._file_json = file, _json(file)
         place = f'{{"file": {self._file_json}, "line": {line}'
         if not rest:
             return place + "}"
         if not ("file" in rest or "line" in rest):
-            return f"{place}, {_ENCODE(rest)[1:]}"
-        return _ENCODE({"file": file, "line": line, **rest})  # the record's own file and line stand above ours
+            return f"{place}, {_json(rest)[1:]}"
+        return _json({"file": file, "line": line, **rest})  # the record's own file and line stand above ours
 
-    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(good, bad) with the columns of GOOD and BAD, and forget them."""
-        columns: dict[str, list[Any]] = dict(
-            zip(GOOD, map(list, zip(*self._good, strict=True)), strict=True) if self._good else {n: [] for n in GOOD}
-        )
-        columns_bad = zip(*self._bad, strict=True) if self._bad else [()] * len(BAD)
-        lengths = columns["messages"]
-        made = {name: pl.Series(name, columns[name], t) for name, t in GOOD.items() if not isinstance(t, pl.List)}
-        made["messages"] = _turn_lists(self._turns, lengths)
-        for name in ("parents", "tags"):
-            made[name] = pl.Series(name, pl.from_arrow(pa.array(columns[name], pa.large_list(pa.large_string()))))
-        good = pl.DataFrame(made).select(list(GOOD))
-        bad = pl.DataFrame({n: pl.Series(n, list(c), t) for (n, t), c in zip(BAD.items(), columns_bad, strict=True)})
-        self._good, self._turns, self._bad, self.count, self.bytes = [], [], [], 0, 0
-        return good, bad
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """(good, bad) by id, identical records as they came, with the columns of GOOD and BAD; and forget them."""
+        found = []
+        for rows, schema in ((self._good, GOOD), (self._bad, BAD)):
+            rows.sort(key=itemgetter(0))
+            columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+            arrays = [_array(name, column) for name, column in zip(schema, columns, strict=True)]
+            found.append(pa.Table.from_arrays(arrays, names=list(schema)))
+        self._good, self._bad, self.count, self.bytes = [], [], 0, 0
+        return found[0], found[1]
 
 
-def _turn_lists(turns: list[Turn], lengths: list[int | None]) -> pl.Series:
-    """`messages` of rows with so many turns each (None: no conversation), from all turns one after the other."""
-    columns = zip(*turns, strict=True) if turns else [()] * len(_TURN_FIELDS)
-    fields = [
-        pa.array(list(column), pa.float64() if name == "loss_weight" else pa.large_string())
-        for name, column in zip(_TURN_FIELDS, columns, strict=True)
+def _array(name: str, column: Sequence[Any]) -> pa.Array:
+    type_ = (GOOD | BAD)[name]
+    if name == "messages":
+        return _messages(column)
+    if isinstance(type_, pl.List):
+        return pa.array(column, pa.large_list(pa.large_string()))
+    return pa.array(column, _ARROW[type_])
+
+
+def _messages(column: Sequence[list[Turn] | None]) -> pa.Array:
+    """Lists of turns (None: no conversation) as lists of structs, field by field."""
+    turns = list(chain.from_iterable(filter(None, column)))
+    fields = zip(*turns, strict=True) if turns else [()] * len(_TURN_FIELDS)
+    values = [
+        pa.array(field, pa.float64() if name == "loss_weight" else pa.large_string())
+        for name, field in zip(_TURN_FIELDS, fields, strict=True)
     ]
-    ends, offsets = 0, [0]
-    for length in lengths:
-        ends += length or 0
-        offsets.append(ends)
-    lists = pa.LargeListArray.from_arrays(
+    offsets = [0, *accumulate(len(own) if own else 0 for own in column)]
+    return pa.LargeListArray.from_arrays(
         pa.array(offsets, pa.int64()),
-        pa.StructArray.from_arrays(fields, list(_TURN_FIELDS)),
-        mask=pa.array([n is None for n in lengths], pa.bool_()),
+        pa.StructArray.from_arrays(values, list(_TURN_FIELDS)),
+        mask=pa.array([own is None for own in column], pa.bool_()),
     )
-    found = pl.Series("messages", pl.from_arrow(lists))
-    return found.cast(pl.List(rec.MESSAGE))
 
 
 def content_hash(turns: Sequence[Turn], text: str | None, tools: str | None) -> str:
@@ -180,6 +188,10 @@ def find(value: dict[str, Any], wanted: str) -> ModuleType:
         if layout.matches(value):
             return layout
     raise BadRecord("unknown_layout", f"keys {_named(value)}; accepted layouts: {', '.join(LAYOUTS)}")
+
+
+def _json(value: Any) -> str:
+    return "".join(_CHUNKS(value, 0))
 
 
 def _named(value: dict[str, Any]) -> str:

@@ -19,4 +19,4 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     place = next(p for p in PLACES if p in value)
     if not value[place].strip():
         raise BadRecord("empty_text", "`text` is empty")
-    return {"text": value[place], "used": {place}}
+    return {"text": value[place], "used": frozenset({place})}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from curation.ingest.layout import BadRecord, Turn, call_text, optional_text, slice_of, text_of
 
@@ -21,42 +21,61 @@ _THOUGHTS = ("reasoning", "thinking")
 _CALLS = ("tool_call", "tool_use", "function_call")
 
 
-def read(turns: Any, raw: str | None, noun: str) -> list[Turn]:
-    """`turns` as `Turn`s. `raw` is their own JSON text (None: not known), `noun` what errors call one. Raises BadRecord."""
+class Text(NamedTuple):
+    """JSON text that holds the turns, and the way to them: what is kept byte for byte is cut from it."""
+
+    raw: str | bytes
+    path: tuple[str | int, ...] = ()
+
+    def at(self, *steps: str | int) -> str | None:
+        return slice_of(self.raw, *self.path, *steps)
+
+
+def read(turns: Any, text: Text, noun: str) -> list[Turn]:
+    """`turns` (a list, or its JSON text) as `Turn`s; `noun` is what errors call one. Raises BadRecord."""
     if isinstance(turns, str):
         try:
-            turns, raw = json.loads(turns), turns
+            turns, text = json.loads(turns), Text(turns)
         except ValueError:
             raise BadRecord("broken_json", f"the {noun}s are text that is not JSON") from None
     if not isinstance(turns, list):
         raise BadRecord("not_a_list", f"the {noun}s are {type(turns).__name__}; a list is accepted")
-    return [_turn(turn, raw, number, noun) for number, turn in enumerate(turns, 1)]
+    found = []
+    for number, turn in enumerate(turns, 1):
+        if type(turn) is dict and len(turn) == 2:  # nearly every turn there is: a role and a text
+            if "from" in turn:
+                said, content = turn["from"], turn.get("value")
+            else:
+                said, content = turn.get("role"), turn.get("content")
+            if type(content) is str and type(said) is str and (role := ROLES.get(said)) and role != "function_call":
+                found.append(Turn(role, content))
+                continue
+        found.append(_turn(turn, text, number, noun))
+    return found
 
 
-def _turn(turn: Any, raw: str | None, number: int, noun: str) -> Turn:
+def _turn(turn: Any, text: Text, number: int, noun: str) -> Turn:
     if not isinstance(turn, dict):
         raise BadRecord("not_an_object", f"{noun} {number} is {type(turn).__name__}; an object is accepted")
     said = turn.get("role", turn.get("from"))
-    role = ROLES.get(said) or ROLES.get(said.lower()) if isinstance(said, str) else None
+    role = ROLES.get(said.lower()) if isinstance(said, str) else None
     if role is None:
         raise BadRecord("unknown_role", f"{noun} {number} has the role {said!r}; accepted: {', '.join(ROLES)}")
     content = turn.get("content", turn.get("value"))
-    if len(turn) == 2 and isinstance(content, str) and role != "function_call":  # nearly every turn there is
-        return Turn(role, content)
     where = f"{noun} {number}"
     if role == "function_call":
         calls = _called(text_of(content, where), where)
         return Turn("assistant", "", tool_calls=call_text(calls), loss_weight=_weight(turn, where))
     thought, calls = None, []
     if isinstance(content, list):
-        thought, content, calls = _parted(content, raw, number, where)
+        thought, content, calls = _parted(content, text, number, where)
     elif content is None:
         if "from" in turn:
             raise BadRecord("not_text", f"`{where}` is NoneType; a string is accepted")
         content = ""
     else:
         content = text_of(content, where)
-    calls += _listed(turn, raw, number, where)
+    calls += _listed(turn, text, number, where)
     reasoning = thought or turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
     return Turn(
         role,
@@ -79,7 +98,7 @@ def _weight(turn: dict[str, Any], where: str) -> float | None:
 
 
 def _parted(
-    parts: list[Any], raw: str | None, number: int, where: str
+    parts: list[Any], text: Text, number: int, where: str
 ) -> tuple[str | None, str, list[tuple[str | None, str, str]]]:
     """Reasoning, text and calls of typed content parts."""
     said, rest, calls = [], [], []
@@ -91,18 +110,18 @@ def _parted(
             calls += _called(part["value"], where)
         elif kind in _CALLS:
             key = next((k for k in ("arguments", "input", "parameters") if k in part), "arguments")
-            piece = next((p for k in ("content", "value") if raw and (p := slice_of(raw, number - 1, k, index))), None)
+            piece = text.at(number - 1, "content", index) or text.at(number - 1, "value", index)
             calls.append(_call(part, key, piece, where))
         else:
             rest.append(part)
     return "\n".join(said) or None, text_of(rest, where), calls
 
 
-def _listed(turn: dict[str, Any], raw: str | None, number: int, where: str) -> list[tuple[str | None, str, str]]:
+def _listed(turn: dict[str, Any], text: Text, number: int, where: str) -> list[tuple[str | None, str, str]]:
     """Calls in `tool_calls` (a list or its JSON text) or in the older `function_call`."""
     calls = turn.get("tool_calls")
     if calls:
-        piece = slice_of(raw, number - 1, "tool_calls") if raw and not isinstance(calls, str) else None
+        piece = None if isinstance(calls, str) else text.at(number - 1, "tool_calls")
         if isinstance(calls, str):
             try:
                 calls, piece = json.loads(calls), calls
@@ -111,9 +130,8 @@ def _listed(turn: dict[str, Any], raw: str | None, number: int, where: str) -> l
         if not isinstance(calls, list):
             raise BadRecord("broken_tool_call", f"{where}: tool_calls is {type(calls).__name__}; a list is accepted")
     elif turn.get("function_call"):
-        calls, piece = [turn["function_call"]], None
-        one = slice_of(raw, number - 1, "function_call") if raw else None
-        piece = f"[{one}]" if one else None
+        one = text.at(number - 1, "function_call")
+        calls, piece = [turn["function_call"]], f"[{one}]" if one else None
     else:
         return []
     found = []
@@ -121,8 +139,8 @@ def _listed(turn: dict[str, Any], raw: str | None, number: int, where: str) -> l
         inner = isinstance(call, dict) and isinstance(call.get("function"), dict)
         function = call["function"] if inner else call
         path = (index, "function") if inner else (index,)
-        text = slice_of(piece, *path) if piece else None
-        i, name, arguments = _call(function, "arguments", text, where)
+        own = slice_of(piece, *path) if piece else None
+        i, name, arguments = _call(function, "arguments", own, where)
         given = call.get("id") or i
         found.append((None if given is None else str(given), name, arguments))
     return found
