@@ -9,10 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
 
 from curation.repair import pii_zh
+from curation.repair.recognisers import recognised
 from curation.repair.span import Span, luhn, near
 
 
@@ -50,7 +49,7 @@ def _emails(text: str) -> Iterator[Span]:
         local, _, domain = bare.partition("@")
         if not local or ".." in bare or _NOBODY_DOMAIN.search(domain) or _NOBODY.search(local):
             continue
-        if _recognised("email", bare):
+        if recognised("email", bare):
             yield Span("email", start, start + len(bare), 0.97)
 
 
@@ -68,7 +67,7 @@ _CARD_BRAND = re.compile(
 )
 _CARD_WORDS = re.compile(
     r"(?i)(?<![a-z])(?:card|cc|visa|amex|american express|mastercard|maestro|unionpay|credit|debit)(?![a-z])"
-    r"|卡号|银行卡|信用卡|储蓄卡|借记卡|银联|银行账[号户]|收款账[号户]|卡[:：是为]|这张卡|那张卡|的卡"
+    r"|卡号|银行卡|信用卡|储蓄卡|借记卡|银联|银行账[号户]|收款账[号户]|卡[:：是为]|这张卡|那张卡|的卡|转账|汇款|打款|还款|押金|开户|[工农中建交招]行"
 )
 
 
@@ -79,7 +78,7 @@ def _cards(text: str) -> Iterator[Span]:
             continue
         grouped = len(digits) != len(match[0]) and len(digits) >= 15
         said = near(text, match.start(), match.end(), _CARD_WORDS, before=40, after=15)
-        if (said or grouped) and _recognised("card", match[0]):
+        if (said or grouped) and recognised("card", match[0]):
             yield Span("card", match.start(), match.end(), 0.95)
 
 
@@ -105,7 +104,7 @@ def _ibans(text: str) -> Iterator[Span]:
         value = match[0]
         # The form runs on into the next words: shortened group by group until country, length and checksum agree.
         while len(value) >= 15:
-            if _recognised("iban", value.upper() if value.isascii() else value):
+            if recognised("iban", value.upper() if value.isascii() else value):
                 yield Span("iban", match.start(), match.start() + len(value), 1.0)
                 break
             shorter = re.sub(r"(?:[ -][A-Za-z0-9]+)\Z", "", value)
@@ -121,7 +120,7 @@ def _ips(text: str) -> Iterator[Span]:
         if max(parts) > 255 or match[0] in _RESOLVERS or _VERSION.search(before):
             continue
         said = near(text, match.start(), match.end(), _IP_WORDS, before=30, after=10)
-        if (max(parts) >= 20 or said) and _is_public(match[0]) and _recognised("ip", match[0]):
+        if (max(parts) >= 20 or said) and _is_public(match[0]) and recognised("ip", match[0]):
             yield Span("ip", match.start(), match.end(), 0.95)
     if text.count(":") >= 2:
         for match in _IPV6.finditer(text):
@@ -131,7 +130,7 @@ def _ips(text: str) -> Iterator[Span]:
                 continue
             said = near(text, match.start(), match.end(), _IP_WORDS, before=30, after=10)
             sure = len(groups) == 8 or re.match(r"(?i)2[0-9a-f]{3}:", value)  # 2000::/3, what is handed out today
-            if (said or sure) and any(len(g) >= 3 for g in groups) and _recognised("ip", value):
+            if (said or sure) and any(len(g) >= 3 for g in groups) and recognised("ip", value):
                 yield Span("ip", match.start(), match.end(), 0.95)
 
 
@@ -153,7 +152,7 @@ def _urls(text: str) -> Iterator[Span]:
             value = match[0].rstrip(".,;:!?'*_~")
             if value.count("(") < value.count(")"):
                 value = value.rstrip(")")
-            if _recognised("url", value):
+            if recognised("url", value):
                 yield Span("url", match.start(), match.start() + len(value), 0.7)
 
 
@@ -230,7 +229,7 @@ def _is_phone(value: str, said: bool) -> bool:
 
 def _ssns(text: str) -> Iterator[Span]:
     for match in _SSN.finditer(text):
-        if near(text, match.start(), match.end(), _SSN_WORDS, before=40, after=20) and _recognised("ssn", match[0]):
+        if near(text, match.start(), match.end(), _SSN_WORDS, before=40, after=20) and recognised("ssn", match[0]):
             yield Span("ssn", match.start(), match.end(), 0.95)
 
 
@@ -249,46 +248,3 @@ def _numbers(text: str) -> Iterator[Span]:
 _FOUR_DIGITS = re.compile("[0-9]{4}[ -]?[0-9A-Z]{2}")  # in every IBAN: account numbers are digits, in groups of four
 _DOTTED = re.compile(r"\.[0-9]{1,3}\.[0-9]")
 _COLONS = re.compile(":[0-9A-Fa-f]{1,4}:")
-
-
-def _recognised(kind: str, value: str) -> bool:
-    """True when presidio's recogniser of this kind takes the whole of `value`."""
-    recogniser = _recognisers()[kind]
-    found = recogniser.analyze(value, recogniser.supported_entities, None)
-    return any(r.start == 0 and r.end == len(value) and r.score > 0 for r in found)
-
-
-@cache
-def _recognisers() -> dict[str, Any]:
-    """One presidio recogniser for each kind, made when first needed: the import takes seconds."""
-    import tldextract
-    from presidio_analyzer import Pattern
-    from presidio_analyzer.predefined_recognizers import (
-        CreditCardRecognizer,
-        EmailRecognizer,
-        IbanRecognizer,
-        IpRecognizer,
-        UrlRecognizer,
-        UsSsnRecognizer,
-    )
-
-    suffixes = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())  # the bundled snapshot, never the network
-
-    class OfflineEmail(EmailRecognizer):
-        def validate_result(self, pattern_text: str) -> bool:
-            return suffixes(pattern_text.rpartition("@")[2]).fqdn != ""
-
-    class OfflineUrl(UrlRecognizer):
-        def validate_result(self, pattern_text: str) -> bool:
-            found = suffixes(pattern_text)
-            return found.fqdn != "" or bool(found.ipv4)
-
-    return {
-        "email": OfflineEmail(),
-        # presidio's own pattern has neither 12 nor 19 digits nor Mastercard's 2-series; its checksum stays.
-        "card": CreditCardRecognizer(patterns=[Pattern("card", _CARD, 0.3)]),
-        "iban": IbanRecognizer(),
-        "ip": IpRecognizer(),
-        "url": OfflineUrl(patterns=[Pattern("url", _URL.pattern, 0.5)]),
-        "ssn": UsSsnRecognizer(),
-    }

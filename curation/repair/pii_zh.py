@@ -24,7 +24,8 @@ _MOBILE = re.compile(
     r"(?<![0-9A-Za-z.+\-_/=])(?:(?:\+|00)?86[ -]?|[(（]\+?86[)）] ?)?1[3-9]\d(?:\d{8}|([ -])\d{4}\1\d{4})(?![0-9A-Za-z_]|[.\-/]\d)"
 )
 _LANDLINE = re.compile(
-    r"(?<![0-9A-Za-z.+\-_/])(?:\+?86[ -]?)?(?:[(（](?:0(?:10|2\d|[3-9]\d{2}))[)）] ?|0(?:10|2\d|[3-9]\d{2})[- ])[2-9]\d{6,7}"
+    r"(?<![0-9A-Za-z.+\-_/])(?:(?:\+?86[ -]?)?(?:[(（](?:0(?:10|2\d|[3-9]\d{2}))[)）] ?|0(?:10|2\d|[3-9]\d{2})[- ])"
+    r"|(?:\+|00)?86[ -]?(?:10|2\d|[3-9]\d{2})[- ])[2-9](?:\d{6,7}|\d{2,3} \d{4})"
     r"(?:-\d{1,5}|转\d{1,5})?(?![0-9A-Za-z_]|[.\-/]\d)"
 )
 _NOT_A_PHONE_BEFORE = re.compile(
@@ -33,9 +34,13 @@ _NOT_A_PHONE_BEFORE = re.compile(
 )
 
 _PASSPORT = re.compile(
-    r"(?:护照|passport)(?:号码?|[ _-]?(?:number|no\.?|num))?[^\n。;；,，A-Za-z0-9]{0,4}(?:is|号码|是|为)?\s*[:：#]?\s*"
+    r"(?:护照|護照|passport)(?:号码?|號碼?|[ _-]?(?:number|no\.?|num))?[^\n。;；,，A-Za-z0-9]{0,4}(?:is|号码|是|为)?\s*[:：#]?\s*"
     r"((?:[EeDdSsPpGgHhMm]\d{8}|[Ee][A-HJ-NP-Za-hj-np-z]\d{7}|[A-Z]{1,2}\d{6,8}|\d{9}))(?![0-9A-Za-z])",
     re.I,
+)
+# The new and the common old form say enough to stand some words away from the word.
+_PASSPORT_FAR = re.compile(
+    r"(?:护照|護照|passport)[^\n。;；A-Za-z0-9]{0,24}(E[A-HJ-NP-Z]\d{7}|[EG]\d{8})(?![0-9A-Za-z])", re.I
 )
 _PLATE = re.compile(
     r"(?<![0-9A-Za-z])[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·•‧ -]?"
@@ -47,12 +52,13 @@ _COMPANY_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714, characters 9 to 16
 
 _QQ = re.compile(
-    r"(?:(?<![A-Za-z])QQ|扣扣|企鹅号)(?:群|号|号码|账号|帐号|群号|number)*\s*(?:[:：]|是|为|is)?\s*[:：]?\s*"
+    r"(?:(?<![A-Za-z])QQ|(?<![A-Za-z])Q(?=群)|扣扣|企鹅号)(?:群|号|號|号码|账号|帐号|群号|number|[/、和]微信号?)*\s*(?:[:：]|是|为|[换改]成了?|改为|is)?\s*[:：]?\s*"
     r"([1-9]\d{4,10})(?![0-9A-Za-z.@])",
     re.I,
 )
 _WECHAT = re.compile(
-    r"(?:微信(?:号码?|账号|帐号|ID)?|(?<![A-Za-z])(?:WeChat(?:[ _]?ID)?|VX|WX|V信))\s*(?:[:：]|是|为|号|加|\bis\b)\s*[:：]?\s*"
+    r"(?:微信(?:号码?|账号|帐号|ID)?|(?<![A-Za-z])(?:WeChat(?:[ _]?ID)?|VX|WX|V信))"
+    r"\s*(?:([:：]|是|为|号|加|叫|\bis\b)\s*[:：]?|[(]| |[^\n。A-Za-z0-9]{1,9}[是为叫:：])?\s*"
     r"([A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_.@-])",
     re.I,
 )
@@ -67,20 +73,24 @@ def find(text: str) -> Iterator[Span]:
         for match in _COMPANY.finditer(text):
             if company_code(match[0]):
                 yield Span("company_code", match.start(), match.end(), 1.0)
-    if "护照" in text or "passport" in small:
-        for match in _PASSPORT.finditer(text):
-            yield Span("passport", match.start(1), match.end(1), 0.9)
+    if "护照" in text or "護照" in text or "passport" in small:
+        for pattern in (_PASSPORT, _PASSPORT_FAR):
+            for match in pattern.finditer(text):
+                yield Span("passport", match.start(1), match.end(1), 0.9)
     if not text.isascii():
         for match in _PLATE.finditer(text):
             if sum(c.isdigit() for c in match[0]) >= 3:
                 yield Span("plate", match.start(), match.end(), 0.9)
-    if "qq" in small or "扣扣" in text or "企鹅号" in text:
+    if "qq" in small or "q群" in small or "扣扣" in text or "企鹅号" in text:
         for match in _QQ.finditer(text):
             yield Span("qq", match.start(1), match.end(1), 0.92)
     if "微信" in text or "v信" in small or "wechat" in small or "vx" in small or "wx" in small:
         for match in _WECHAT.finditer(text):
-            if not match[1].isalpha() or "号" in match[0] or "ID" in match[0].upper():
-                yield Span("wechat", match.start(1), match.end(1), 0.85)
+            name = match[2]
+            said = "号" in match[0] or "ID" in match[0].upper()
+            # Without a colon or a verb before it, only what no word looks like.
+            if (not name.isalpha() or said) if match[1] else sum(c.isdigit() for c in name) >= 2:
+                yield Span("wechat", match.start(2), match.end(2), 0.85)
 
 
 def id_card(number: str) -> bool:

@@ -37,8 +37,9 @@ _PRIVATE_KEY = re.compile(
 )
 _LONG = re.compile(r"[A-Za-z0-9_+/.-]{20}")
 _PASSWORD = re.compile(
-    r"(?i)(?:(?<![a-z])(?:password|passwd|passphrase|pwd)|密码|口令)[\"']?\s*(?:[:=：]|=>|(?:is|was|是|为)[:：]?(?=[\s\"'“A-Za-z0-9]))\s*"
-    r"([\"'“`]?)([!-~]{6,64})"
+    r"(?i)(?:(?<![a-z])(?:password|passwd|passphrase|pwd)|密码|口令)[\"']?\s*(?:[:=：]|=>|(?:is|was|是|为)[:：]?(?=[\s\"'“A-Za-z0-9])"
+    r"|(?P<bare>(?<=密码)(?=[A-Za-z0-9])))\s*"
+    r"(?P<quote>[\"'“`]?)(?P<value>[!-~]{6,64})"
 )
 _IN_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{1,64}:([^\s/@\"'<>]{3,128})@[\w.\[-]")
 # One of these stands in every key; looking for them costs a microsecond, the pattern thirty.
@@ -98,19 +99,22 @@ def find(text: str) -> Iterator[Span]:
 
 def _passwords(text: str) -> Iterator[Span]:
     for match in _PASSWORD.finditer(text):
-        opened, value = match[1], match[2]
+        opened, value = match["quote"], match["value"]
         if opened:
             closing = {"“": "”"}.get(opened, opened)
             value = value.split(closing)[0] if closing in value else value
         else:
             value = re.split(r"[\"'`,;)\]}]|[.?!]$", value)[0]
-            if re.match(r"[A-Za-z_][\w.]*[(\[]", match[2]) or re.fullmatch(r"[a-z_]+(?:\.\w+)+", value):
+            if re.match(r"[A-Za-z_][\w.]*[(\[]", match["value"]) or re.fullmatch(r"[a-z_]+(?:\.\w+)+", value):
                 continue  # a call, an index or an attribute: code, not a password
+        value = value.rstrip("([{")
         if len(value) < 6 or _DUMMY.search(value) or len(set(value)) < 5 or value[0] in "<{$%[(":
             continue
         kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", r"\d", r"[^A-Za-z\d_.\-/]"))
+        if match["bare"] is not None and kinds < 4:
+            continue  # 密码Abc12345: nothing between the word and what may as well be a name
         if kinds >= 3 or (kinds == 2 and re.search(r"\d", value) and re.search("[A-Za-z]", value)):
-            yield Span("password", match.start(2), match.start(2) + len(value), 0.8)
+            yield Span("password", match.start("value"), match.start("value") + len(value), 0.8)
 
 
 def _random(value: str, least: float) -> bool:

@@ -8,20 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import pii
 from curation import records as rec
-from curation.repair import PiiParams, RepairParams, find, repair
-from curation.repair.pii import PiiTypes
-from curation.repair.span import luhn
-
-KINDS = {
-    "EMAIL_ADDRESS": "email", "CREDIT_CARD": "card", "IP_ADDRESS": "ip", "IBAN_CODE": "iban", "DOMAIN_NAME": "url", "URL": "url",
-    "PHONE_NUMBER": "phone", "US_SSN": "ssn",
-}  # fmt: skip
-
-
-def f1(counts: tuple[int, int, int]) -> float:
-    true, false, missed = counts
-    return 2 * true / (2 * true + false + missed)
+from curation.repair import RepairParams, repair
 
 
 @pytest.mark.slow
@@ -29,25 +18,16 @@ def test_annotated_english(shared_data: Path) -> None:
     source = shared_data / "presidio-research/synth_dataset_v2.json"
     if not source.exists():
         pytest.skip(f"{source} is absent")
-    params = PiiParams(types=PiiTypes(url="redact"))
-    counts = {kind: [0, 0, 0] for kind in KINDS.values()}
-    for row in json.loads(source.read_text(encoding="utf-8")):
-        text = row["full_text"]
-        wanted = {
-            (KINDS[s["entity_type"]], s["start_position"], s["end_position"])
-            for s in row["spans"]
-            if s["entity_type"] in KINDS
-        }
-        found = {(s.type, s.start, s.end) for s in find(text, params) if s.type in counts}
-        for place, spans in enumerate((wanted & found, found - wanted, wanted - found)):
-            for kind, start, end in spans:
-                # A card that fails its check digit is not well-formed: nobody is asked to find it.
-                if place < 2 or kind != "card" or luhn(text[start:end]):
-                    counts[kind][place] += 1
-    sure = [counts[kind] for kind in ("email", "card", "ip", "iban", "url")]
-    assert f1(tuple(map(sum, zip(*sure, strict=True)))) >= 0.99  # type: ignore[arg-type]
-    assert f1(tuple(counts["phone"])) >= 0.95  # type: ignore[arg-type]
-    assert f1(tuple(counts["ssn"])) >= 0.95  # type: ignore[arg-type]
+    counts = pii.english(source)
+    assert pii.micro_f1(counts, pii.WELL_FORMED) >= 0.99
+    assert pii.micro_f1(counts, ["phone"]) >= 0.95
+    assert pii.micro_f1(counts, ["ssn"]) >= 0.95
+
+
+def test_chinese_sentences() -> None:
+    counts = pii.chinese()
+    assert sum(right + missed for right, _, missed in counts.values()) >= 250
+    assert pii.micro_f1(counts, counts) >= 0.95
 
 
 @pytest.mark.slow
@@ -56,10 +36,17 @@ def test_clean_rows_give_no_false_hits(shared_data: Path, language: str) -> None
     source = shared_data / f"LLaMA-Factory/alpaca_{language}_demo.json"
     if not source.exists():
         pytest.skip(f"{source} is absent")
-    params = PiiParams()
-    rows = json.loads(source.read_text(encoding="utf-8"))
-    hits = [(i, s.type) for i, row in enumerate(rows) for text in row.values() if text for s in find(text, params)]
+    hits = pii.false_hits(source)
     assert len(hits) <= 1, hits
+
+
+def test_the_table() -> None:
+    assert list(pii.table("Chinese", {"phone": [2, 1, 0], "card": [0, 0, 0]})) == [
+        "| Chinese | right | false | missed | F1 |",
+        "|---|--:|--:|--:|--:|",
+        "| card | 0 | 0 | 0 | 0.000 |",
+        "| phone | 2 | 1 | 0 | 0.800 |",
+    ]
 
 
 @pytest.mark.slow

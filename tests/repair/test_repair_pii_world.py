@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -92,12 +95,35 @@ def test_spans_do_not_overlap_and_the_surer_wins() -> None:
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from curation.repair import pii_world
+    from curation.repair import recognisers
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    pii_world._recognisers.cache_clear()
+    recognisers._all.cache_clear()
     assert found("a.b@kestrelyard.co.uk") == [("email", "a.b@kestrelyard.co.uk")]
+
+
+def test_patterns_need_no_model_and_hide_none() -> None:
+    """presidio would load torch and transformers, six of its seven seconds; whoever wants them afterwards gets them."""
+    program = (
+        "import sys; from curation.repair.recognisers import recognised; assert recognised('email', 'a.b@kestrelyard.co.uk');"
+        "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'; import importlib.util as u;"
+        "assert u.find_spec('torch') and u.find_spec('transformers'), 'hidden'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_is_loaded_stays_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from curation.repair.recognisers import _without
+
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with _without("torch", "colorsys"):
+        assert sys.modules["torch"] is sys
+        with pytest.raises(ImportError):
+            importlib.import_module("colorsys")
+    assert sys.modules["torch"] is sys
+    importlib.import_module("colorsys")

@@ -1,8 +1,9 @@
-"""Chinese numbers: 82 sentences with their spans (tests/data/pii_zh.jsonl, all numbers invented), and the checksums."""
+"""Chinese numbers: sentences with their spans (tests/data/pii_zh.jsonl, all numbers invented), and the checksums."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,11 @@ def test_sentence(sentence: dict) -> None:  # type: ignore[type-arg]
 
 
 def test_there_is_something_to_measure() -> None:
-    kinds = {span["type"] for sentence in SENTENCES for span in sentence["spans"]}
-    assert len(SENTENCES) >= 60
-    assert {"id_card", "phone", "card", "passport", "plate", "company_code", "qq", "wechat"} <= kinds
-    assert sum(not sentence["spans"] for sentence in SENTENCES) >= 20
+    kinds = Counter(span["type"] for sentence in SENTENCES for span in sentence["spans"])
+    assert kinds.total() >= 250
+    ours = ("id_card", "phone", "card", "passport", "plate", "company_code", "qq", "wechat")
+    assert min(kinds[kind] for kind in ours) >= 15, kinds
+    assert sum(not sentence["spans"] for sentence in SENTENCES) >= 50
 
 
 def test_check_digits() -> None:
