@@ -13,11 +13,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import polars as pl
+import pyarrow as pa
 
 from curation import records as rec
 from curation.errors import DataError
 from curation.ingest import parts
-from curation.ingest.rows import AT, BAD, GOOD, LAYOUTS
+from curation.ingest.rows import AT, LAYOUTS
 from curation.ingest.source import IngestParams, SourceParams, places
 from curation.ledger import QUARANTINE
 from curation.progress import Progress, silent
@@ -83,7 +84,7 @@ def _ranges(
     found = places(params)
     total = sum(map(parts.weight, found))
     if total <= parts.IN_MEMORY:
-        tables = []
+        tables: list[tuple[pa.Table, pa.Table]] = []
         for number, place in enumerate(found, 1):
             with parts.no_cycles():
                 tables += parts.read(parts.Part(place))
@@ -122,7 +123,8 @@ def _numbered(good: pl.DataFrame, bad: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     numbered = pl.concat_str("id", pl.lit("-"), "ordinal")
     found = []
     for frame, schema, which in ((good, rec.SCHEMA, False), (bad, QUARANTINE, True)):
-        mine = ordinals.filter((pl.col("bad") == which) & (pl.col("ordinal") > 1)).select(AT, numbered.alias("numbered"))
+        later = ordinals.filter((pl.col("bad") == which) & (pl.col("ordinal") > 1))
+        mine = later.select(AT, numbered.alias("numbered"))
         if mine.height:
             frame = frame.join(mine, on=AT, how="left", maintain_order="left").with_columns(
                 pl.coalesce("numbered", "id").alias("id")

@@ -31,7 +31,8 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     if answer is not None:
         opened = re.sub(r"<\|im_start\|>assistant\s*\Z", "", text)
         text = f"{opened}\n{START}assistant\n{text_of(value[answer], answer).removesuffix(END)}{END}"
-    turns, position = [], 0
+    turns: list[Turn] = []
+    position = 0
     for match in _TURN.finditer(text):
         said, content, end = match.groups()
         between = text[position : match.start()].strip()
@@ -47,4 +48,5 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
         position = match.end()
     if text[position:].strip():
         raise BadRecord("broken_chatml", f"text after the last turn: {text[position:].strip()[:40]!r}")
-    return {"messages": turns, "tools": tools_text(value.get("tools"), raw), "used": frozenset({place, answer or place, "tools"})}
+    tools = tools_text(value.get("tools"), raw)
+    return {"messages": turns, "tools": tools, "used": frozenset({place, answer or place, "tools"})}

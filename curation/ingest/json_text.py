@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from curation.ingest.layout import slice_of
-from curation.ingest.raw import KNOWN_COLUMNS, RawRecord
+from curation.ingest.raw import KNOWN_COLUMNS, RawRecord, wrapped
 
 _WINDOW = 1 << 22  # characters of an array that are held at once; more while one element needs more
 _NEXT_ELEMENT = re.compile(r"\}\s*,?\s*(?=\{)|\n\s*(?=\{)")
@@ -54,12 +54,12 @@ def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
         except (ValueError, RecursionError) as error:
             yield RawRecord(name, 1, text.strip(), None, "broken_json", _said(error, 1))
             return
-        arrays = [k for k, v in whole.items() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        if len(arrays) != 1 or arrays[0] in ("messages", "conversations"):
+        key = wrapped(whole)
+        if key is None:
             yield RawRecord(name, 1, text.strip(), whole)
             return
-        piece = slice_of(text, arrays[0])
-        start = text.index(piece) if piece else text.index("[", text.index(f'"{arrays[0]}"'))
+        piece = slice_of(text, key)
+        start = text.index(piece) if piece else text.index("[", text.index(f'"{key}"'))
         window.inside = True
     yield from _elements(window, start + 1, name)
 
@@ -157,23 +157,35 @@ def _said(error: Exception, first_line: int) -> str:
 
 
 def _resume(window: _Window, position: int, failed: int) -> int:
-    """Where the next element that parses begins, after the one at `position` that does not; the end of the text if none."""
+    """Where the next element that parses begins, after the one at `position` that does not; the end of the text if none.
+
+    It is looked for from the error on, for what stands before it may be inside the broken element; then from its start.
+    """
+    begin = failed
+    while begin > position + 1 and window.text[begin - 1] in " \t\r\n,}":
+        begin -= 1
     while True:
-        unsure = False
-        for begin in (max(position + 1, failed - 1), position + 1):
-            for match in _NEXT_ELEMENT.finditer(window.text, begin):
-                try:
-                    value, _ = _DECODER.raw_decode(window.text, match.end())
-                except (ValueError, RecursionError) as error:
-                    unsure = unsure or _cut_off(error, window)
-                    if unsure:
-                        break
-                    continue
-                if isinstance(value, dict) and KNOWN_COLUMNS & value.keys():
-                    return match.end()
-            if unsure:
-                break
+        found = _element_after(window, begin)
+        if found is not None:
+            return found
         if not window.more():
             break
+    found = _element_after(window, position + 1)
+    if found is not None:
+        return found
     tail = window.text.rstrip()
     return len(tail) - 1 if tail.endswith("]") and not window.inside else len(window.text)
+
+
+def _element_after(window: _Window, begin: int) -> int | None:
+    """The first record after `begin` in what was read; None when there is none, or when more text could change that."""
+    for match in _NEXT_ELEMENT.finditer(window.text, begin):
+        try:
+            value, _ = _DECODER.raw_decode(window.text, match.end())
+        except (ValueError, RecursionError) as error:
+            if _cut_off(error, window):
+                return None
+            continue
+        if isinstance(value, dict) and KNOWN_COLUMNS & value.keys():
+            return match.end()
+    return None

@@ -62,7 +62,7 @@ def system_turns(value: dict[str, Any]) -> list[Turn]:
 def prompt_of(*parts: tuple[Any, str]) -> Turn:
     """A user turn of (value, key) parts with a blank line between those that are not blank."""
     texts = [text_of(value, key) for value, key in parts if value not in ("", None)]
-    return Turn("user", texts[0] if len(texts) == 1 and texts[0].strip() else "\n\n".join(t for t in texts if t.strip()))
+    return Turn("user", "\n\n".join(t for t in texts if t.strip()))
 
 
 def tools_text(value: Any, raw: bytes) -> str | None:

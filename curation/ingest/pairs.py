@@ -29,8 +29,10 @@ def matches(value: dict[str, Any]) -> bool:
 def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """`messages` of the record, a `context` put before the question, and the keys `used`; raises BadRecord."""
     pair = next(((p, a) for p, a in PAIRS if p in value and value.get(a) is not None), None)
+    if pair is None and PROMPTS.isdisjoint(value):
+        raise BadRecord("missing_answer", "a benchmark question; a prompt with its answer is accepted")
     if pair is None:
-        accepted = sorted({a for p, a in PAIRS if p in value}) or ["answer, beside a question"]
+        accepted = sorted({a for p, a in PAIRS if p in value})
         raise BadRecord("missing_answer", f"no answer beside the prompt; one of {', '.join(accepted)} is accepted")
     answer = value[pair[1]]
     if _are_turns(answer):
@@ -50,4 +52,5 @@ def prompt(value: dict[str, Any], key: str, raw: bytes) -> list[Turn]:
 
 
 def _are_turns(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and bool({"role", "from"} & value[0].keys())
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and ("role" in first or "from" in first)

@@ -14,6 +14,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.ingest.json_text import parse_line
+from curation.ingest.packed import GZIP, ZSTD
 from curation.ingest.raw import detect, read_file
 from curation.ingest.rows import AT, Rows
 from curation.ingest.source import Place, dataset
@@ -49,7 +51,7 @@ def weight(place: Place) -> int:
     with place.path.open("rb") as file:
         packed = file.read(4)
     size = place.path.stat().st_size
-    return size * _PACKED if packed[:2] == b"\x1f\x8b" or packed in (b"\x28\xb5\x2f\xfd", b"PAR1") else size
+    return size * _PACKED if packed[:2] == GZIP or packed in (ZSTD, b"PAR1") else size
 
 
 def cut(places: Sequence[Place], size: int) -> Iterator[Part]:
@@ -95,7 +97,8 @@ def read(part: Part, size: int | None = None) -> Iterator[tuple[pa.Table, pa.Tab
             else read_file(place.path, place.file, place.source.format, place.source.unit)
         )
         for raw in found:
-            rows.add(raw.file, raw.line, raw.raw.encode("utf-8", "surrogatepass"), raw.value, raw.reason, raw.detail or "")
+            text = raw.raw.encode("utf-8", "surrogatepass")
+            rows.add(raw.file, raw.line, text, raw.value, raw.reason, raw.detail or "")
             if size and rows.bytes > size:
                 yield rows.tables()
     yield rows.tables()
@@ -162,7 +165,7 @@ def _write(table: pa.Table, path: Path, bounds: Sequence[str]) -> None:
     empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in table.schema], schema=table.schema)
     edges = [0, *(bisect_left(ids, bound) for bound in bounds), len(ids)]
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             batches = table.slice(begin, end - begin).to_batches()
             writer.write_batch(batches[0] if batches else empty)
 

@@ -19,21 +19,24 @@ CHOICES = (
     ("chosen_response", "rejected_response"),
     ("response_chosen", "response_rejected"),
 )
-NEEDS = frozenset(c for c, _ in CHOICES) | {"output"}
+_CHOSEN = frozenset(chosen for chosen, _ in CHOICES)
+NEEDS = _CHOSEN | {"output"}
 TAGS = ("feedback:chosen",)
 _MARK = re.compile(r"(?:\A|\n\n)\s*(Human|Assistant):\s*")
 
 
 def matches(value: dict[str, Any]) -> bool:
-    return _choice(value) is not None or ("instruction" in value and _two(value.get("output")))
+    if _CHOSEN.isdisjoint(value):
+        return "instruction" in value and _two(value.get("output"))
+    return _choice(value) is not None
 
 
 def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """`messages` with the chosen answer, `tools`, and the keys `used`; raises BadRecord."""
     key = _choice(value)
     if key is None:
-        answer = [Turn("assistant", value["output"][0])]
-        return {"messages": alpaca.prompt(value) + answer, "tags": TAGS, "used": alpaca.PROMPT}  # both outputs stay in meta
+        found = [*alpaca.prompt(value), Turn("assistant", value["output"][0])]
+        return {"messages": found, "tags": TAGS, "used": alpaca.PROMPT}  # both outputs stay in meta
     answer = _turns(value[key], raw, key)
     if any(t.role == "user" for t in answer):
         found, used = [*([] if answer[0].role == "system" else system_turns(value)), *answer], {"system"}

@@ -7,16 +7,15 @@ Parquet and text by lines are read as streams; what has no records inside (one o
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import orjson
 
-from curation.errors import DataError
+from curation.ingest.packed import unpacked
 
 FORMATS = ("auto", "json", "jsonl", "csv", "tsv", "text", "parquet")
 # Column names that tell a table with a header from prose with commas.
@@ -24,6 +23,7 @@ KNOWN_COLUMNS = frozenset(
     "instruction input output history system prompt completion response question answer messages conversations "
     "text content label chosen rejected query context id language tags category".split()
 )
+_RECORD_KEYS = KNOWN_COLUMNS | {"conversation", "chosen_messages", "question_id", "message_id"}
 _HEAD_LINES = 50
 _HEAD_CHARACTERS = 1 << 24
 
@@ -91,7 +91,9 @@ def detect(text: str) -> str:
     if start.startswith("{"):
         lines = [line for line in start.split("\n")[:_HEAD_LINES] if line.strip()]
         opened = sum(line.lstrip().startswith("{") for line in lines)
-        return "jsonl" if _parses(lines[0]) or (len(lines) > 1 and opened > len(lines) / 2) else "json"
+        if len(lines) == 1:
+            return "json" if wrapped(_parsed(lines[0])) else "jsonl" if _parses(lines[0]) else "json"
+        return "jsonl" if _parses(lines[0]) or opened > len(lines) / 2 else "json"
     header, *rest = start.split("\n")
     for separator, name in (("\t", "tsv"), (",", "csv")):
         columns = [c.strip().strip('"').lower() for c in header.split(separator)]
@@ -101,54 +103,23 @@ def detect(text: str) -> str:
     return "table" if len(tabs) == 1 and 0 not in tabs and len(rest) > 2 and not header.startswith("\t") else "text"
 
 
-def _parses(text: str) -> bool:
+def wrapped(value: Any) -> str | None:
+    """The one member of an object that holds the records (`{"version": 1, "data": [{…}]}`); None when it is a record."""
+    if not isinstance(value, dict) or not _RECORD_KEYS.isdisjoint(value):
+        return None
+    lists = [k for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    return lists[0] if len(lists) == 1 else None
+
+
+def _parsed(text: str) -> Any:
     try:
-        orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
-    return True
+        return None
 
 
-def unpacked(path: Path, name: str) -> BinaryIO:
-    """The file's bytes as a stream, unpacked where it is gzip or zstd; raises DataError when it cannot be opened."""
-    try:
-        file = path.open("rb")
-        magic = file.read(4)
-        file.seek(0)
-    except OSError as error:
-        raise DataError(
-            f"{name}: cannot be read ({error.strerror}); restore the file or take it out of ingest.sources."
-        ) from None
-    if magic[:2] == b"\x1f\x8b":
-        return _Named(gzip.GzipFile(fileobj=file), name)  # type: ignore[return-value]
-    if magic == b"\x28\xb5\x2f\xfd":
-        import zstandard
-
-        return _Named(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True), name)  # type: ignore[return-value]
-    return file
-
-
-class _Named(io.RawIOBase):
-    """A decompressed stream whose errors name the file."""
-
-    def __init__(self, stream: Any, name: str) -> None:
-        self._stream, self._name = stream, name
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._stream.read(size)
-        except Exception as error:
-            if not isinstance(error, OSError | EOFError | ValueError) and type(error).__name__ not in ("ZstdError", "error"):
-                raise
-            raise DataError(f"{self._name}: compressed, but cannot be unpacked ({error}); fetch the file again.") from None
+def _parses(text: str) -> bool:
+    return _parsed(text) is not None
 
 
 def _text(path: Path, name: str) -> tuple[Callable[[str], TextIO], list[RawRecord]]:

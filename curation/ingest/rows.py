@@ -38,7 +38,8 @@ _RESTS: dict[tuple[tuple[str, ...], frozenset[str]], tuple[list[str], list[str]]
 # As `json.dumps(…, ensure_ascii=False, default=str)`, which makes such an encoder anew for every value.
 _CHUNKS = c_make_encoder(None, str, encode_basestring, None, ": ", ", ", False, False, True)
 _PLAIN = (None,) * 4
-_LIKELY: dict[tuple[str, ...], list[ModuleType]] = {}  # the layouts that need one of these keys; records have few sets of keys
+# The layouts that need one of these keys; a file has few sets of keys.
+_LIKELY: dict[tuple[str, ...], list[ModuleType]] = {}
 _DETAIL = 400  # characters of a detail; a role may be as long as a book
 _TURN_FIELDS = tuple(rec.MESSAGE.to_schema())
 AT = "at"  # a row's place in its part, for ordinals
@@ -150,10 +151,9 @@ def _array(name: str, column: Sequence[Any]) -> pa.Array:
 def _messages(column: Sequence[list[Turn] | None]) -> pa.Array:
     """Lists of turns (None: no conversation) as lists of structs, field by field."""
     turns = list(chain.from_iterable(filter(None, column)))
-    fields = zip(*turns, strict=True) if turns else [()] * len(_TURN_FIELDS)
     values = [
-        pa.array(field, pa.float64() if name == "loss_weight" else pa.large_string())
-        for name, field in zip(_TURN_FIELDS, fields, strict=True)
+        pa.array(column, pa.float64() if name == "loss_weight" else pa.large_string())
+        for name, column in zip(_TURN_FIELDS, zip(*turns, strict=True) if turns else [()] * 7, strict=True)
     ]
     offsets = [0, *accumulate(len(own) if own else 0 for own in column)]
     return pa.LargeListArray.from_arrays(

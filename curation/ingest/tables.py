@@ -12,6 +12,7 @@ from typing import TextIO
 import orjson
 
 from curation.errors import DataError
+from curation.ingest.packed import unpacked
 from curation.ingest.raw import RawRecord
 
 
@@ -83,10 +84,10 @@ def _are_rows(lines: list[str], fields: int, separator: str) -> bool:
 
 
 def headless(stream: TextIO, name: str) -> Iterator[RawRecord]:
-    """Tab-separated lines without a header that names a known column: nothing says which field is the answer."""
+    """Tab-separated lines whose first names no known column: nothing says which field is the answer."""
     for number, line in enumerate(stream, 1):
         if line.strip():
-            detail = f"{line.count(chr(9)) + 1} tab-separated fields and no header; prompt and answer columns are accepted"
+            detail = f"{line.count(chr(9)) + 1} tab-separated fields, no column that is known; a header is accepted"
             yield RawRecord(name, number, line.rstrip("\r\n"), None, "unknown_table", detail)
 
 
@@ -96,8 +97,6 @@ def parquet(path: Path, name: str) -> Iterator[RawRecord]:
     import polars as pl
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    from curation.ingest.raw import unpacked
 
     with path.open("rb") as file:
         plain = file.read(4) == b"PAR1"

@@ -13,7 +13,6 @@ from typing import Any
 from curation.ingest.layout import BadRecord, Turn, text_of
 from curation.ingest.turns import ROLES
 
-
 NEEDS = frozenset({"prompt", "message_id"})
 
 
@@ -65,10 +64,10 @@ def _usable(node: Any) -> bool:
 
 def _rank(node: dict[str, Any]) -> tuple[float, float, int, str]:
     rank, emojis = node.get("rank"), node.get("emojis")
-    known = isinstance(rank, int | float) and not isinstance(rank, bool)
+    place = float(rank) if isinstance(rank, int | float) and not isinstance(rank, bool) else math.inf
     thumbs = [emojis.get(k, 0) if isinstance(emojis, dict) else 0 for k in ("+1", "-1")]
     balance = thumbs[0] - thumbs[1] if all(isinstance(t, int | float) for t in thumbs) else 0
-    return (float(rank) if known else math.inf, -balance, -_depth(node), str(node.get("message_id", "")))
+    return (place, -balance, -_depth(node), str(node.get("message_id", "")))
 
 
 def _depth(node: dict[str, Any]) -> int:

@@ -1,0 +1,172 @@
+"""Formats, compression and damage: content decides, and one bad record costs no good one."""
+
+import gzip
+import json
+
+import polars as pl
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.errors import DataError
+from curation.ingest import IngestParams, SourceParams, ingest, json_text, write
+from curation.ingest.raw import detect, read_file
+
+ROW = {"prompt": "你好，请问今天的天气怎么样", "completion": "今天天气很好"}
+
+
+def run(path, **source):
+    return ingest(IngestParams(sources=(SourceParams(path=str(path), **source),)))
+
+
+def packed(kind):
+    line = json.dumps(ROW, ensure_ascii=False)
+    table = ["prompt", "completion"], list(ROW.values())
+    return {
+        "jsonl": line.encode(),
+        "json": f"[{line}]".encode(),
+        "wrapped": f'{{"version": 1, "data": [{line}]}}'.encode(),
+        "csv": "\r\n".join(",".join(f'"{c}"' for c in cells) for cells in table).encode(),
+        "tsv": "\n".join("\t".join(cells) for cells in table).encode(),
+        "gz": gzip.compress(line.encode()),
+        "zst": zstandard.compress(line.encode()),
+        "two frames": zstandard.compress(line[:20].encode()) + zstandard.compress(line[20:].encode()),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "wrapped", "csv", "tsv", "gz", "zst", "two frames"])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "txt", "dat"])
+def test_the_content_decides_and_not_the_ending(tmp_path, kind, ending):
+    (tmp_path / f"d.{ending}").write_bytes(packed(kind))
+    good, bad = run(tmp_path / f"d.{ending}")
+    assert bad.height == 0
+    assert [m["content"] for m in good["messages"][0]] == list(ROW.values())
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_parquet_under_any_name_packed_or_not(tmp_path, ending):
+    pl.DataFrame([ROW | {"score": 0.5}]).write_parquet(tmp_path / "d")
+    data = (tmp_path / "d").read_bytes()
+    (tmp_path / "d").write_bytes(gzip.compress(data) if ending == "jsonl" else data)
+    good, _ = run(tmp_path / "d")
+    assert json.loads(good["meta"][0])["score"] == 0.5
+
+
+@pytest.mark.parametrize("data", [gzip.compress(b"x" * 1000)[:-9], zstandard.compress(b"x" * 1000)[:-3] + b"\xff"])
+def test_a_damaged_archive_is_named(tmp_path, data):
+    (tmp_path / "d.gz").write_bytes(data)
+    with pytest.raises(DataError, match="d.gz: compressed, but cannot be unpacked .*; fetch the file again."):
+        run(tmp_path / "d.gz")
+
+
+def test_a_table_without_known_columns_is_quarantined_line_by_line(tmp_path):
+    (tmp_path / "d.txt").write_text("怎么还\t如何还\t1\n花呗\t借呗\t0\na\tb\t1\n", encoding="utf-8")
+    found = list(read_file(tmp_path / "d.txt", "d"))
+    assert [(r.line, r.reason, r.raw) for r in found] == [
+        (1, "unknown_table", "怎么还\t如何还\t1"),
+        (2, "unknown_table", "花呗\t借呗\t0"),
+        (3, "unknown_table", "a\tb\t1"),
+    ]
+    assert found[0].detail == "3 tab-separated fields, no column that is known; a header is accepted"
+
+
+@pytest.mark.parametrize(
+    ("text", "format_"),
+    [
+        ("[Notes] on tea\n", "text"), ("[1, 2]", "json"), ("[true]", "json"), ("[1]\n[2]\n", "jsonl"),
+        ("\tindented\n\tcode\n\tmore\n\tlines\n", "text"), ("", "text"), ("prompt,answer\n", "csv"),
+        ("one, two\nthree, four\n", "text"),
+    ],
+)  # fmt: skip
+def test_formats_are_told_apart(text, format_):
+    assert detect(text) == format_
+
+
+def test_a_quote_without_its_end_costs_one_row(tmp_path):
+    lines = ["question,answer", '"lost,a', *(f"q{n},a{n}" for n in range(5))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    good, bad = run(tmp_path / "t.csv")
+    assert (good.height, bad.select("line", "reason", "raw").rows()) == (5, [(2, "broken_csv", '"lost,a')])
+    (tmp_path / "t.csv").write_text("\n".join([*lines, '"x","y"']) + "\n")
+    good, bad = run(tmp_path / "t.csv")
+    assert (good.height, bad["line"].to_list()) == (6, [2])
+
+
+def test_a_broken_cell_of_prose_makes_no_rows(tmp_path):
+    (tmp_path / "t.csv").write_text('question,answer\n"She said\n"well, yes"\nand left, then\nslept",a\nq,a\n')
+    good, _ = run(tmp_path / "t.csv")
+    assert "q" in [m[0]["content"] for m in good["messages"].to_list()]
+    assert not [m for m in good["messages"].to_list() if m[0]["content"].startswith("She said")]
+
+
+def test_line_separators_of_unicode_end_no_row(tmp_path):
+    text = "a\u2028b\x0bc\x85d"
+    (tmp_path / "t.csv").write_text(f"question,answer\n{text},x\n", encoding="utf-8")
+    (tmp_path / "t.jsonl").write_text(
+        json.dumps({"question": text, "answer": "x"}, ensure_ascii=False), encoding="utf-8"
+    )
+    good, bad = run(tmp_path)
+    assert bad.height == 0 and [m[0]["content"] for m in good["messages"].to_list()] == [text, text]
+
+
+def test_text_after_an_array_is_quarantined(tmp_path):
+    (tmp_path / "a.json").write_text('[{"prompt": "p", "completion": "c"}\n]\n{"prompt": "q", "completion": "d"}\n')
+    good, bad = run(tmp_path / "a.json")
+    assert good.height == 1
+    assert bad.select("reason", "detail", "raw").rows() == [
+        ("broken_json", "text after the end of the array", '{"prompt": "q", "completion": "d"}')
+    ]
+
+
+def test_plain_text_by_line(tmp_path):
+    (tmp_path / "p.txt").write_text("第一\n\nsecond\n", encoding="utf-8")
+    good, _ = run(tmp_path / "p.txt", unit="line")
+    assert sorted((json.loads(m)["line"], t) for m, t in good.select("meta", "text").iter_rows()) == [
+        (1, "第一"),
+        (3, "second"),
+    ]
+
+
+elements = st.lists(
+    st.sampled_from(
+        [
+            '{"prompt": "a\\n}{[", "completion": "b"}',
+            '{"prompt": "问题", "completion": ["x", {"y": 1.5}]}',
+            '{"prompt": "a, "completion": "b"}',
+            '{"prompt": "a"',
+            "12",
+            "tru",
+            '"\\ud83d"',
+            '{"text": "x\\u00e9😀"}',
+        ]
+    ),
+    max_size=8,
+)
+
+
+@given(elements, st.sampled_from([",", ",\n", " ,\r\n ", "\n"]), st.sampled_from(["]", "", "]\n", "] tail"]))
+@settings(max_examples=300, deadline=None)
+def test_arrays_read_in_small_windows_give_what_the_whole_text_gives(tmp_path_factory, found, between, end):
+    import io
+
+    text = "[" + between.join(found) + end
+    whole = list(json_text.array(io.StringIO(text), "a"))
+    old = json_text._WINDOW
+    try:
+        json_text._WINDOW = 7
+        small = list(json_text.array(io.StringIO(text), "a"))
+    finally:
+        json_text._WINDOW = old
+    assert [(r.line, r.raw, r.reason, repr(r.value)) for r in small] == [
+        (r.line, r.raw, r.reason, repr(r.value)) for r in whole
+    ]
+
+
+def test_nothing_readable_is_an_error_that_leaves_the_quarantine(tmp_path):
+    (tmp_path / "d.jsonl").write_text('{"foo": 1}\n')
+    good, bad = tmp_path / "out" / "records.parquet", tmp_path / "out" / "quarantine.parquet"
+    with pytest.raises(DataError, match="no record could be read; see `curation show` and data/raw/quarantine.parquet"):
+        write(IngestParams(sources=(SourceParams(path=str(tmp_path / "d.jsonl")),)), good, bad)
+    assert pl.read_parquet(bad)["reason"].to_list() == ["unknown_layout"]
+    assert [p.name for p in good.parent.iterdir()] == ["quarantine.parquet"]
