@@ -79,7 +79,7 @@ def test_templates_of_t0(shared_data):
     good, bad = read(shared_data / "self-instruct" / "t0_templates")
     assert (good.height, bad.height) == (21 * 200 + 142, 0)
     trec = good.filter(source="trec_trec1")["messages"].to_list()
-    assert [m[1]["content"] for m in trec] == [""] * 200
+    assert [m[1]["content"] for m in trec] == ["<|endoftext|>"] * 200  # empty but for the mark
 
 
 def test_no_public_file_is_forgotten(shared_data):
