@@ -141,7 +141,7 @@ def run(folder: Path, near: float, profile: bool) -> None:
     loaded = sorted({"torch", "transformers", "sentence_transformers"} & sys.modules.keys())
     rules = ", ".join(f"{rule} {n}" for rule, n in sorted(dropped["rule"].value_counts().iter_rows()))
     print(
-        f"near {near}: {time.perf_counter() - start:.1f} s, {len(kept)} kept, {len(dropped)} dropped: {rules}; models loaded: {loaded or 'none'}"
+        f"near {near}: {time.perf_counter() - start:.1f} s, {time.process_time():.1f} CPU s, {len(kept)} kept, {len(dropped)} dropped: {rules}; models loaded: {loaded or 'none'}"
     )
 
 

@@ -98,9 +98,10 @@ def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
     array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
-    text = np.zeros(1, np.uint8) if data is None or data.size == 0 else np.frombuffer(data, np.uint8)
+    # Bytes that cannot be written to, also where there are none: kernels are compiled for one kind of array.
+    text = np.frombuffer(bytes(1) if data is None or data.size == 0 else data, np.uint8)
     if len(array) == 0:
-        return text, np.zeros(1, np.int64)
+        return text, np.frombuffer(bytes(8), np.int64)
     return text, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
@@ -166,6 +167,9 @@ def measure(frame: pl.DataFrame, items: list[Item], params: DecontaminateParams)
 
     from curation.models import threads
 
+    if not items:
+        nothing = pl.lit(0.0).alias("overlap"), pl.lit(params.share).alias("overlap_limit")
+        return frame.with_columns(*nothing, pl.lit(None, pl.String).alias("overlap_with"))
     tests = _units(pl.Series([item.text for item in items], dtype=pl.String))
     sizes = np.diff(tests.first)
     short = np.array([params.min_answer_units if i.kind == "answer" else params.min_units for i in items], np.int64)

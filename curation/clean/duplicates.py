@@ -6,14 +6,24 @@ survivor that it truly resembles (chains drop nothing on hearsay), no cluster is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 from pydantic import Field
 
 from curation.params import Params
 
+if TYPE_CHECKING:
+    import numpy as np
+
+_RULES = {1: "exact_duplicate", 2: "near_duplicate", 3: "semantic_duplicate"}  # by the numbers of survivors.py
+_SAID = {
+    1: "same text once width, case, spaces and punctuation are set aside",
+    2: "Jaccard of shingles",
+    3: "cosine of prompts and of answers",
+}
 _ORIGIN = {"human": 0, "log": 1, "pretrain": 2, "synthetic": 3}
 
 
@@ -45,123 +55,139 @@ def decide(
     frame: pl.DataFrame, signals: Mapping[str, pl.DataFrame], params: DuplicateParams, against: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Rows to drop: `id`, `rule`, `value`, `limit`, `duplicate_of`, `detail`."""
+    import numpy as np
+
+    from curation.clean import survivors
+
     frame = ranked(frame).join(
         signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left"
     )
-    alike = [
-        _Alike.of("near_duplicate", "Jaccard of shingles", params.near, signals["near"]),
-        _Alike.of("semantic_duplicate", "cosine of prompts and of answers", params.semantic, signals["semantic"]),
-    ]
+    rows = frame.select("id", "content_hash", "parents")
     reference = _reference(against)
-    kept_by_key: dict[str, list[str]] = {}
-    rows: dict[str, dict[str, object]] = {}
-    dropped: list[tuple[str, str, float, float, str, str]] = []
-    columns = ["id", "content_hash", "key", "origin", "task_type", "tags", "parents", "verdict"]
-    for row in frame.select(columns).iter_rows(named=True):
-        accepted = row["verdict"] == "accept"
-        verdict = None if accepted else _copy_of(row, kept_by_key, rows, alike, reference, params)
-        if verdict:
-            dropped.append((row["id"], *verdict))
-            continue
-        kept_by_key.setdefault(row["key"], []).append(row["id"])
-        for kind in alike:
-            kind.keep(row["content_hash"], row["id"])
-        rows[row["id"]] = row
-    schema = {
-        "id": pl.String, "rule": pl.String, "value": pl.Float64, "limit": pl.Float64, "duplicate_of": pl.String, "detail": pl.String,
-    }  # fmt: skip
-    copies = pl.DataFrame(dropped, schema=schema, orient="row")
+    both = pl.concat([rows, reference])
+    code, parents_at, parents = _family(both)
+    synthetic = pl.when(pl.col("origin") == "synthetic").then(pl.col("task_type").fill_null("").rank("dense"))
+    kinds = [_Alike.of(signals[name], rows, reference) for name in ("near", "semantic")]
+    shift = kinds[0].groups
+    n = len(rows)
+    rule, survivor = np.zeros(n, np.int64), np.full(n, -1, np.int64)
+    value, limit = np.zeros(n), np.zeros(n)
+    marks = frame.select(
+        (pl.col("key").fill_null("").rank("dense") - 1).cast(pl.Int64).alias("key"),
+        (pl.col("verdict") == "accept").fill_null(False).alias("accepted"),
+        "_noisy",
+        synthetic.cast(pl.Int64).fill_null(-1).alias("made"),
+    )
+    survivors.choose(
+        np.array(marks["key"]), np.array(marks["accepted"]), np.array(marks["_noisy"]), np.array(marks["made"]),
+        code, parents_at, parents,
+        np.stack([kinds[0].group, np.where(kinds[1].group >= 0, kinds[1].group + shift, -1)]),
+        np.concatenate([kinds[0].begins[:-1], kinds[1].begins + kinds[0].begins[-1]]),
+        np.concatenate([kinds[0].to, kinds[1].to + shift]),
+        np.concatenate([kinds[0].similar, kinds[1].similar]),
+        np.stack([kinds[0].across_at, kinds[1].across_at + len(kinds[0].across_to)]),
+        np.concatenate([kinds[0].across_to, kinds[1].across_to]),
+        np.concatenate([kinds[0].across_similar, kinds[1].across_similar]),
+        np.array([params.near, params.semantic]), params.synthetic_near, rule, value, limit, survivor,
+    )  # fmt: skip
+    gone = np.flatnonzero(rule)
+    copies = pl.DataFrame(
+        {
+            "id": rows["id"].gather(gone),
+            "rule": pl.Series(rule[gone]).replace_strict(_RULES, return_dtype=pl.String),
+            "value": value[gone],
+            "limit": limit[gone],
+            "duplicate_of": both["id"].gather(survivor[gone]),
+            "detail": pl.Series(rule[gone]).replace_strict(_SAID, return_dtype=pl.String),
+        }
+    )
     left = frame.join(copies.select("id"), on="id", how="anti", maintain_order="left")
     return pl.concat([copies, homogeneous_answer(left, params)])
 
 
+def _reference(against: pl.DataFrame | None) -> pl.DataFrame:
+    """`id`, `content_hash`, `parents` of the corpus to be different from, the first id for each content hash."""
+    if against is None:
+        return pl.DataFrame(schema={"id": pl.String, "content_hash": pl.String, "parents": pl.List(pl.String)})
+    return (
+        against.select("id", "content_hash", "parents")
+        .sort("id")
+        .unique("content_hash", keep="first", maintain_order=True)
+    )
+
+
+def _family(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A number for each id, in the order of ids; where each row's parents begin (one more than rows); the parents' numbers."""
+    import numpy as np
+
+    parents = rows["parents"].list.explode(keep_nulls=False, empty_as_null=False)
+    numbers = pl.concat([rows["id"], parents]).rank("dense").cast(pl.Int64).to_numpy()
+    begins = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(rows["parents"].list.len().fill_null(0).to_numpy(), out=begins[1:])
+    return (
+        np.array(numbers[: len(rows)]),
+        begins,
+        np.array(numbers[len(rows) :]),
+    )  # copies: kernels tell read-only arrays apart
+
+
 @dataclass(frozen=True)
 class _Alike:
-    """The pairs of one signal, by groups of identical rows, and the kept rows of each group."""
+    """The pairs of one signal, by groups of identical rows, in the form that `survivors.choose` reads."""
 
-    rule: str
-    said: str
-    limit: float
-    group: dict[str, str]  # content hash → the least content hash of its group
-    neighbours: dict[str, list[tuple[str, float]]]  # group → similar groups, itself (1.0) among them
-    against: dict[str, list[tuple[str, float]]]  # content hash → content hashes of the other corpus
-    kept: dict[str, list[str]] = field(default_factory=dict)  # group → ids
+    groups: int
+    group: np.ndarray  # of each row; -1: none
+    begins: np.ndarray  # group g is alike to groups `to[begins[g]:begins[g + 1]]`, itself among them
+    to: np.ndarray
+    similar: np.ndarray
+    across_at: np.ndarray  # row r is alike to rows `across_to[across_at[r]:across_at[r + 1]]` of the other corpus
+    across_to: np.ndarray
+    across_similar: np.ndarray
 
     @classmethod
-    def of(cls, rule: str, said: str, limit: float, sidecar: pl.DataFrame) -> _Alike:
+    def of(cls, sidecar: pl.DataFrame, rows: pl.DataFrame, reference: pl.DataFrame) -> _Alike:
         measured = sidecar if "group" in sidecar.columns else sidecar.with_columns(group=pl.col("content_hash"))
-        rows = measured.filter(pl.col("group").is_not_null()).select("content_hash", "group", "neighbours", "against")
-        group = {h: g for h, g, _, _ in rows.iter_rows()}
-        neighbours, against = {}, {}
-        for content_hash, own, listed, outside in rows.iter_rows():
-            if content_hash == own:  # the list of a group's first row is that of the group
-                found = {own: 1.0}
-                for pair in listed or ():
-                    found[group[pair["other"]]] = max(found.get(group[pair["other"]], 0.0), pair["similarity"])
-                neighbours[own] = sorted(found.items())
-            if outside:
-                against[content_hash] = [(pair["other"], pair["similarity"]) for pair in outside]
-        return cls(rule, said, limit, group, neighbours, against)
-
-    def keep(self, content_hash: str, id_: str) -> None:
-        if content_hash in self.group:
-            self.kept.setdefault(self.group[content_hash], []).append(id_)
-
-    def candidates(self, content_hash: str) -> Iterator[tuple[str, float]]:
-        """(kept id, similarity) of the rows that the signal pairs with this one."""
-        for group, similarity in self.neighbours.get(self.group.get(content_hash, ""), ()):
-            for id_ in self.kept.get(group, ()):
-                yield id_, similarity
-
-
-def _copy_of(
-    row: dict[str, object],
-    kept_by_key: Mapping[str, list[str]],
-    rows: Mapping[str, dict[str, object]],
-    alike: Sequence[_Alike],
-    reference: Mapping[str, tuple[str, frozenset[str]]],
-    params: DuplicateParams,
-) -> tuple[str, float, float, str, str] | None:
-    """(rule, value, limit, survivor, detail) when a kept row is a copy of this one."""
-    for same in kept_by_key.get(str(row["key"]), ()):
-        if not _noise_on(row, same, rows[same]["parents"]):
-            return "exact_duplicate", 1.0, 1.0, same, "same text once width, case, spaces and punctuation are set aside"
-    for kind in alike:
-        found = []
-        for other, similarity in kind.candidates(str(row["content_hash"])):
-            limit = _limit(kind, row, rows[other], params)
-            if similarity >= limit and not _noise_on(row, other, rows[other]["parents"]):
-                found.append((similarity, other, limit))
-        for other_hash, similarity in kind.against.get(str(row["content_hash"]), ()):
-            if other_hash in reference and similarity >= kind.limit:
-                other, parents = reference[other_hash]
-                if not _noise_on(row, other, parents):
-                    found.append((similarity, other, kind.limit))
-        if found:
-            similarity, other, limit = max(found)
-            return kind.rule, similarity, limit, other, kind.said
-    return None
+        measured = measured.filter(pl.col("group").is_not_null()).select(
+            "content_hash", "group", "neighbours", "against"
+        )
+        groups = measured.filter(pl.col("content_hash") == pl.col("group")).with_row_index("number")
+        number = groups.select("group", pl.col("number").cast(pl.Int64))
+        of = (
+            measured.select("content_hash", "group")
+            .join(number, on="group", how="left")
+            .select("content_hash", "number")
+        )
+        group = rows.join(of, on="content_hash", how="left", maintain_order="left")["number"].fill_null(-1).to_numpy()
+        # The list of a group's first row is that of the group.
+        links = _pairs(groups.select(pl.col("number").cast(pl.Int64).alias("row"), pl.col("neighbours")), of)
+        itself = number.select(
+            pl.col("number").alias("row"), pl.col("number").alias("to"), pl.lit(1.0).alias("similarity")
+        )
+        begins, to, similar = _begins(pl.concat([itself, links]), len(groups))
+        listed = (
+            rows.with_row_index("row")
+            .join(measured, on="content_hash", how="inner")
+            .select("row", neighbours="against")
+        )
+        others = reference.select("content_hash").with_row_index("number", len(rows))
+        outside = _pairs(listed, others.select("content_hash", pl.col("number").cast(pl.Int64)))
+        return cls(len(groups), group, begins, to, similar, *_begins(outside, len(rows)))
 
 
-def _limit(kind: _Alike, row: dict[str, object], other: dict[str, object], params: DuplicateParams) -> float:
-    """One model's output for one task type is very alike: synthetic pairs meet a lower limit."""
-    made = row["origin"] == other["origin"] == "synthetic" and row["task_type"] == other["task_type"]
-    return params.synthetic_near if made and kind.rule == "near_duplicate" else kind.limit
+def _pairs(listed: pl.DataFrame, number: pl.DataFrame) -> pl.DataFrame:
+    """Lists of neighbours as `row`, `to` (the number of the other content hash), `similarity`; those without one are left out."""
+    listed = listed.filter(pl.col("neighbours").list.len() > 0).explode("neighbours").unnest("neighbours")
+    found = listed.join(number, left_on="other", right_on="content_hash", how="inner")
+    return found.select(pl.col("row").cast(pl.Int64), pl.col("number").alias("to"), "similarity")
 
 
-def _noise_on(row: dict[str, object], other: object, other_parents: object) -> bool:
-    """True when the row carries noise on purpose and the other is its parent or a sibling: they share a cluster by intent."""
-    if not any(str(t).startswith("robustness:") for t in row["tags"] or ()):  # type: ignore[attr-defined]
-        return False
-    family = set(row["parents"] or ())  # type: ignore[call-overload]
-    return other in family or bool(family & set(other_parents or ()))  # type: ignore[call-overload]
+def _begins(links: pl.DataFrame, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the links of each row begin (one more than rows), `to` and `similarity` in that order."""
+    import numpy as np
 
-
-def _reference(against: pl.DataFrame | None) -> dict[str, tuple[str, frozenset[str]]]:
-    if against is None:
-        return {}
-    rows = against.sort("id", descending=True).select("content_hash", "id", "parents").iter_rows()
-    return {h: (i, frozenset(p or ())) for h, i, p in rows}
+    links = links.sort("row", "to")
+    counts = np.bincount(links["row"].to_numpy(), minlength=rows)
+    return np.append(0, np.cumsum(counts)), links["to"].to_numpy(), links["similarity"].to_numpy()
 
 
 def homogeneous_answer(frame: pl.DataFrame, params: DuplicateParams) -> pl.DataFrame:

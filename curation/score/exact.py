@@ -63,11 +63,11 @@ def _keys(rows: pl.DataFrame, params: ExactParams) -> pl.DataFrame:
     begins = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(rows["messages"].list.len().fill_null(0).to_numpy(), out=begins[1:])
     role = turns.field("role")
-    sides = ((role == "user").cast(pl.UInt8) + 2 * (role == "assistant").cast(pl.UInt8)).fill_null(0).to_numpy()
+    sides = np.array(((role == "user").cast(pl.UInt8) + 2 * (role == "assistant").cast(pl.UInt8)).fill_null(0))
     hashes = np.empty((len(rows), 6), np.uint64)
     digests.combined(
         begins, sides, _plain(role), _normal(turns.field("content"), params), _plain(turns.field("tool_calls")),
-        _normal(rows["text"], params), _plain(rows["tools"]), (rows["kind"] == "text").fill_null(False).to_numpy(), hashes,
+        _normal(rows["text"], params), _plain(rows["tools"]), np.array((rows["kind"] == "text").fill_null(False)), hashes,
     )  # fmt: skip
     keys = {name: _hex(hashes[:, 2 * n : 2 * n + 2]) for n, name in enumerate(("key", "prompt_key", "answer_key"))}
     return rows.select("content_hash").with_columns(**keys, not_applicable=pl.lit(None, pl.String))
@@ -108,9 +108,10 @@ def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
     array = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
-    text = np.zeros(1, np.uint8) if data is None or data.size == 0 else np.frombuffer(data, np.uint8)
+    # Bytes that cannot be written to, also where there are none: kernels are compiled for one kind of array.
+    text = np.frombuffer(bytes(1) if data is None or data.size == 0 else data, np.uint8)
     if len(array) == 0:
-        return text, np.zeros(1, np.int64)
+        return text, np.frombuffer(bytes(8), np.int64)
     return text, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
