@@ -80,7 +80,7 @@ def lines(items: list[Item]) -> Iterator[str]:
     labelled = [i for i in items if i.label_b]
     if labelled:
         both = sum(i.label_a == i.label_b for i in labelled)
-        yield f"the two people agree on {both} of {len(labelled)} ({both / len(labelled):.1%})"
+        yield f"the two labellings agree on {both} of {len(labelled)} ({both / len(labelled):.1%})"
     for name, chosen, truth in (
         ("first labels", items, "label_a"),
         ("second labels", labelled, "label_b"),

@@ -40,6 +40,17 @@ _LINE = re.compile(
     )""",
     re.VERBOSE,
 )
+# Lines that no sentence is built like, however many words they hold.
+_STRONG = re.compile(
+    rf"""^\s*(?:
+      (?:async\s+)?def\s+{_NAME}\s*\(.* | for\s+[\w,\s()]+\s+in\s+.*:\s*$ | except\b[\w\s,.()]*:\s*$ | with\s+.*\(.*:\s*$
+    | (?:if|elif|while)\s.*(?:[=<>()\[\]]|\b(?:not|in|is)\b).*:\s*$
+    | {_NAME}(?:\.\w+|\[[^\]]*\])*(?:\s*,\s*{_NAME})*\s*(?:[-+*/%|&^])?=(?!=)\s*[^\u4e00-\u9fff]*$
+    | ["\w]+\s+(?:TEXT|INTEGER|INT|BIGINT|REAL|NUMERIC|DECIMAL|FLOAT|DOUBLE|VARCHAR|CHAR|DATE|DATETIME|TIMESTAMP|BOOLEAN|BLOB|SERIAL)
+      \b[^.?!]*[,)]?$ | (?:PRIMARY|FOREIGN)\s+KEY\b.* | (?:PARTITION|ORDER|GROUP)\s+BY\b.*
+    )""",
+    re.VERBOSE,
+)
 _COMMAND = re.compile(
     r"""^\s*(?:\$\s+)?(?:sudo\s+)?(?:
       (?:git|docker|kubectl|npm|npx|yarn|pip3?|conda|apt(?:-get)?|brew|cargo|systemctl|helm|terraform)\s+(?:-{1,2}\w|[a-z-]+(?:\s|$))
@@ -74,21 +85,25 @@ def is_code(text: str) -> bool:
     if _REGEX.match(text) and "://" not in text:
         return True
     lines = [line for line in _DOC.sub(" 0 ", text).splitlines() if line.strip()]
-    code = marked = other = keys = 0
-    for line in lines:
+    code = marked = other = keys = prose = 0
+    for number, line in enumerate(lines):
         if _COMMENT.match(line) and line.lstrip()[0] in "#/-;%" and len(lines) > 1:
             continue
         bare = _COMMENT.sub("", _STRING.sub('""', line[:300])).rstrip() or '""'
         if _is_code_line(bare):
             code += 1
         elif _prose(bare) or len(_HAN.findall(bare)) >= 2:
-            return False
+            if number in (0, len(lines) - 1):
+                return False
+            prose += 1
         elif (_KEY.match(line) or re.match(r"\s*-\s+\S+$", line)) and not line.strip(" -")[0].isupper():
             keys += 1
         elif len(_MARKS.findall(bare)) >= 0.1 * len(bare.strip()):
             marked += 1
         elif bare.strip() not in ("0", '""'):
             other += 1
+    if prose and (code < 8 or prose > 0.1 * code):  # a line of a long program may read like a sentence
+        return False
     if keys >= 2 and code + marked + other == 0:
         return _is_yaml(text)
     return code >= 1 and code + marked + keys >= 2 * other
@@ -96,6 +111,8 @@ def is_code(text: str) -> bool:
 
 def _is_code_line(line: str) -> bool:
     if _COMMAND.match(line) and not _SENTENCE_END.search(line):
+        return True
+    if _STRONG.match(line) and not _SENTENCE_END.search(line):
         return True
     if _LINE.match(line):
         return not _prose(line)

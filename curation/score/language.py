@@ -65,7 +65,8 @@ def identify(text: str, params: LanguageParams = LanguageParams()) -> Identified
     text = text[:MOST]
     if codelike.is_code(text):
         spoken = _spoken(codelike.FENCE.sub(r"\1", text), params)
-        return Identified(spoken.language, "code", spoken.confidence)
+        # What its names and comments are in is a guess at most, on which nobody should drop a row.
+        return Identified(spoken.language, "code", min(0.5, spoken.confidence))
     return _spoken(_NOT_PROSE.sub(" ", text), params)
 
 
@@ -116,7 +117,7 @@ def _has(charset: str, char: str) -> bool:
 
 # --- everything but Chinese, Japanese and Korean ----------------------------------------------------------------------
 def _words(text: str) -> list[str]:
-    words = [w for w in _WORD.findall(text) if len(w) > 1 or w in "aeIouy" or not w.isascii()]
+    words = [w for w in _WORD.findall(text) if w[0].isalpha() and (len(w) > 1 or w in "aeIouy" or not w.isascii())]
     return words if any(len(w) > 1 or not w.isascii() for w in words) else []
 
 
@@ -128,14 +129,16 @@ def _other(text: str, params: LanguageParams) -> Identified:
         return Identified("und", "und", 0.0)
     if latin == len(words) and text.isascii() and len(words) <= 3 and pinyin.is_name(words):
         return Identified("und", "und", 0.0)
-    romanised = pinyin.share(text) if 2 * latin > len(words) else 0.0
+    common = sum(w.lower() in _ENGLISH for w in words) / len(words)
+    plainly_english = common >= 0.25 and len(words) >= 8
+    romanised = 0.0 if plainly_english or 2 * latin <= len(words) else pinyin.share(text)
     if romanised:
         return Identified("zh", "zh-Latn", romanised)
     found = _detected(" ".join(words) if latin == len(words) else text)
     language, score = found[0]
+    plainly_english = plainly_english and language == "en" and score >= 0.9
     if latin == len(words) and _only_names(words, text) and (score < 0.5 or all(w.isupper() for w in words)):
         return Identified("und", "und", 0.0)
-    common = sum(w.lower() in _ENGLISH for w in words) / len(words)
     likely = dict(found).get("en", 0.0)
     # Few words tell the detector little: then English, the likeliest language here after Chinese, gets the doubt.
     few = len(words) <= 4
@@ -150,7 +153,7 @@ def _other(text: str, params: LanguageParams) -> Identified:
         return Identified("und", "und", round(score, 4))
     if language == "zh":  # Latin letters that the detector takes for Chinese: romanised, if anything
         return Identified("und", "und", round(1 - score, 4))
-    if len(words) >= 8 and _has_two(text, language, params):
+    if len(words) >= 8 and not plainly_english and _has_two(text, params):
         return Identified("mul", "mul", round(score, 4))
     return Identified(language, language, round(min(1.0, score), 4))
 
@@ -167,26 +170,26 @@ def _detected(text: str) -> list[tuple[str, float]]:
 _CLAUSE = re.compile(r"[.!?;:,。！？；：，\n()\"“”«»|/–—]+")
 
 
-def _has_two(text: str, language: str, params: LanguageParams) -> bool:
-    """True when a second language is spoken in at least `mixed_share` of the words that stand in clauses of one language."""
+def _has_two(text: str, params: LanguageParams) -> bool:
+    """True when each of two languages is surely spoken in clauses that make up `mixed_share` of the words."""
     sizes: dict[str, int] = {}
     total = 0
     for clause in _CLAUSE.split(text[:2000]):
         words = _words(clause)
         total += len(words)
-        if len(words) < 2:
+        if len(words) < 3:
             continue
         found, score = _detected(" ".join(words))[0]
-        if score >= (0.6 if len(words) >= 4 else 0.8):
+        english = sum(w.lower() in _ENGLISH for w in words) / len(words)
+        if score >= 0.7 and (english >= 0.3 if found == "en" else english < 0.3):
             sizes[found] = sizes.get(found, 0) + len(words)
-    first = sizes.get(language, 0)
-    second = max((n for k, n in sizes.items() if k != language), default=0)
-    return min(first, second) >= max(4, params.mixed_share * 0.8 * total)
+    first, second = [*sorted(sizes.values(), reverse=True), 0, 0][:2]
+    return second >= max(4, params.mixed_share * total) and first >= params.mixed_share * total
 
 
 def _only_names(words: list[str], text: str) -> bool:
     """A few capitalised words, none common in English, on one line and without a colon: people, places, abbreviations."""
-    if len(words) > 4 or any(not w[0].isupper() or w.lower() in _ENGLISH for w in words):
+    if len(set(words)) > 4 or any(not w[0].isupper() or w.lower() in _ENGLISH for w in words):
         return False
     return "\n" not in text.strip() and ":" not in text
 
