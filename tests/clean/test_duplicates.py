@@ -153,3 +153,127 @@ def test_survivors_do_not_depend_on_order_and_no_cluster_is_lost(found, random):
         assert survivor not in first and frozenset((one, survivor)) in strong
     kept = {r[0] for r in rows} - first.keys()
     assert not any(pair <= kept for pair in strong)
+
+
+def greedy(rows, near, semantic, across, params):
+    """The rule in words: best rank first, a row goes when a kept row is its copy; exact before near before semantic."""
+
+    def kin(row, other, other_parents):
+        noisy = any(t.startswith("robustness:") for t in row["tags"])
+        return noisy and (other in row["parents"] or bool(set(row["parents"]) & set(other_parents)))
+
+    kept, gone = [], {}
+    for row in rows:
+        same = [k["id"] for k in kept if k["key"] == row["key"] and not kin(row, k["id"], k["parents"])]
+        if same:
+            gone[row["id"]] = ("exact_duplicate", 1.0, same[0])
+            continue
+        for rule, pairs, floor in (
+            ("near_duplicate", near, params.near),
+            ("semantic_duplicate", semantic, params.semantic),
+        ):
+            found = []
+            for other in kept:
+                limit = floor
+                if rule == "near_duplicate" and row["origin"] == other["origin"] == "synthetic":
+                    limit = params.synthetic_near
+                value = pairs.get(frozenset((row["id"], other["id"])), 0)
+                if value >= limit and not kin(row, other["id"], other["parents"]):
+                    found.append((value, other["id"]))
+            outside = across.get(row["id"], 0) if rule == "near_duplicate" else 0
+            if outside >= floor and not kin(row, "before", ["p"]):
+                found.append((outside, "before"))
+            if found:
+                gone[row["id"]] = (rule, *max(found))
+                break
+        else:
+            kept.append(row)
+    return gone
+
+
+similar = st.sampled_from([0.55, 0.65, 0.8, 0.9, 0.96])
+links = st.dictionaries(
+    st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p: p[0] < p[1]), similar, max_size=14
+)
+traits = st.fixed_dictionaries(
+    {
+        "origin": st.sampled_from(["human", "log", "synthetic"]),
+        "tags": st.sampled_from([[], ["robustness:typo"]]),
+        "parents": st.lists(st.sampled_from(["r0", "r1", "p", "q"]), max_size=2),
+    }
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(traits, min_size=7, max_size=7), st.lists(st.integers(0, 9), min_size=7, max_size=7), links, links,
+       st.dictionaries(st.integers(0, 6), similar, max_size=3), st.randoms(), st.integers(0, 7))  # fmt: skip
+def test_the_kernel_decides_as_the_rule_says_in_any_order_and_once(others, said, near, semantic, across, random, cut):
+    rows = [(f"r{i}", f"prompt {said[i]}", f"answer {said[i]}!{' ' * i}", others[i]) for i in range(7)]
+    by_id = [[(f"r{a}", f"r{b}", s) for (a, b), s in pairs.items()] for pairs in (near, semantic)]
+    frame, signals = corpus(rows, *by_id)
+    hashes = dict(frame.select("id", "content_hash").iter_rows())
+    listed = {hashes[f"r{i}"]: [{"other": "h", "similarity": s}] for i, s in across.items()}
+    signals["near"] = signals["near"].with_columns(
+        pl.Series("against", [listed.get(h, []) for h in signals["near"]["content_hash"]], dtype=PAIR)
+    )
+    against = pl.DataFrame({"id": ["later", "before"], "content_hash": ["h", "h"], "parents": [["x"], ["p"]]})
+    params = DuplicateParams()
+    found = duplicates.decide(frame, signals, params, against)
+    order = duplicates.ranked(frame).join(signals["exact"].select("content_hash", "key"), on="content_hash")
+    pairs = [{frozenset((a, b)): s for a, b, s in pairs} for pairs in by_id]
+    expected = greedy(order.sort("_unreviewed", "_origin", "_noisy", "content_hash", "id").to_dicts(), *pairs,
+                      {f"r{i}": s for i, s in across.items()}, params)  # fmt: skip
+    assert {i: (r, v, o) for i, r, v, o in found.select("id", "rule", "value", "duplicate_of").iter_rows()} == expected
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=random.randrange(1000))
+    split = pl.concat([shuffled[cut:], shuffled[:cut]])
+    assert duplicates.decide(split, signals, params, against).sort("id").equals(found.sort("id"))
+    left = frame.join(found.select("id"), on="id", how="anti")
+    assert duplicates.decide(left, signals, params, against).is_empty()
+
+
+SAID = [
+    "What is a fjord?",
+    "WHAT IS A FJORD",
+    "峡湾是什么？",
+    "峡湾是什么",
+    "",
+    "Write it all in lower case, please, and briefly.",
+    "…",
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(SAID), st.sampled_from(SAID)), min_size=1, max_size=9),
+    st.randoms(),
+    st.integers(0, 9),
+)
+def test_clean_is_the_same_in_any_order_from_any_split_and_twice(tmp_path_factory, said, random, cut):
+    from benchmarks.clean import signals_of
+    from curation.clean import CleanParams, clean
+
+    made, labels = [], []
+    for n, (prompt, answer) in enumerate(said):
+        messages = [records.message("user", prompt), records.message("assistant", answer)]
+        made.append(
+            {"id": f"r{n}", "kind": "chat", "messages": messages, "content_hash": records.content_hash(messages, None, None),
+             "origin": "human", "language": "en", "tags": [], "parents": [], "source": "s", "license": "MIT"}
+        )  # fmt: skip
+        labels.append({"id": f"r{n}", "task_type": "chat", "tags": [], "bucket": "general"})
+    frame, labelled = records.frame(made), records.frame(labels, LABEL_COLUMNS)
+    folder = tmp_path_factory.getbasetemp() / "evaluation"
+    folder.mkdir(exist_ok=True)
+    (folder / "set.jsonl").write_text('{"prompt": "write it all in lower case please, and briefly"}\n')
+    signals = signals_of(frame, 3)
+    kept, dropped = clean(frame, signals, labelled, CleanParams(), evaluation=folder)
+    assert sorted([*kept["id"], *dropped["id"]]) == sorted(frame["id"])
+    assert ("contaminated" in dropped["rule"]) == any(SAID[5] in pair for pair in said)
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=random.randrange(1000))
+    split = pl.concat([shuffled[cut:], shuffled[:cut]])
+    again = clean(split, signals, labelled.reverse(), CleanParams(), evaluation=folder)
+    assert again[0].equals(kept) and again[1].equals(dropped)
+    survivors = frame.filter(pl.col("id").is_in(kept["id"].to_list()))
+    twice = clean(
+        survivors, signals, labelled.filter(pl.col("id").is_in(kept["id"].to_list())), CleanParams(), evaluation=folder
+    )
+    assert twice[0].equals(kept) and twice[1].is_empty()
