@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def work() -> str:
-    from curation.mix import MixParams, mix
+    from curation.mix import MixParams, decide, frames
     from curation.render import RenderParams
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
-    made = mix(**inputs(settings, render, texts=True))
-    records.write(made["train"], paths.MIXED / "train.parquet", "position")
-    records.write(made["heldout"], paths.MIXED / "heldout.parquet", "id")
-    records.write(made["unused"], paths.MIXED / "unused.parquet", "id")
-    facts = made["manifest"]
+    decided = decide(**inputs(settings, render))
+    facts, heights = decided.manifest, {}
+    for name, rows in frames(_texts, decided):
+        records.write(rows, paths.MIXED / f"{name}.parquet")
+        heights[name] = rows.height
     write_json(facts, paths.MIXED / "manifest.json")
     flat = {
         "unit": facts["unit"],
@@ -36,32 +36,41 @@ def work() -> str:
     }
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
-    return f"{made['train'].height} train, {made['heldout'].height} held out, {made['unused'].height} unused; {facts['unit']}: {shares}"
+    return f"{heights['train']} train, {heights['heldout']} held out, {heights['unused']} unused; {facts['unit']}: {shares}"
 
 
-def inputs(settings: MixParams, render: RenderParams, *, texts: bool) -> dict[str, Any]:
-    """The arguments of `mix` (or of `decide`) by name; `texts`: whether frames carry messages, which a plan can do without."""
+def _texts(ids: pl.Series) -> pl.DataFrame:
+    """The records of `ids`, read when they are written: a decision needs no texts, and all of them at once are a lot of memory."""
+    import polars as pl
+
+    found = [
+        pl.scan_parquet(corpus.cleaned / "records.parquet")
+        .select(records.LABELLED.keys())
+        .filter(pl.col("id").is_in(ids.implode()))
+        for corpus in paths.CORPORA.values()
+    ]
+    return pl.concat(found).collect()
+
+
+def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
+    """The arguments of `decide` by name."""
     from curation.mix import THIN
     from curation.models import identity
     from curation.review import verdicts
 
-    columns = None if texts else sorted({*THIN, *_SIZED, "meta"})
-    schema = records.LABELLED if texts else None
-    cleaned, synthesized = (
-        records.read(corpus.cleaned / "records.parquet", schema, columns) for corpus in paths.CORPORA.values()
-    )
+    corpora = [records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()]
     near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
     template = _template(render)
     return {
-        "cleaned": cleaned,
-        "synthesized": synthesized,
+        "cleaned": corpora[0].select(THIN),
+        "synthesized": corpora[1].select(THIN),
         "near": near,
-        "sizes": _sizes([cleaned, synthesized], f"{identity(render.model)}|{template}|{render.turns}", render),
+        "sizes": _sizes(corpora, f"{identity(render.model)}|{template}|{render.turns}", render),
         "params": settings,
         "render": render,
         "template": template,
         "verdicts": verdicts.read(paths.VERDICTS),
-        "quality": _quality([cleaned, synthesized], settings),
+        "quality": _quality(corpora, settings),
     }
 
 
@@ -77,7 +86,7 @@ def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
     if harder:
         print(_harder(harder))
         return
-    given = inputs(settings, render, texts=False)
+    given = inputs(settings, render)
     if ladder:
         from curation.mix.presets import ladder as rungs
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,7 @@ def decide(
     _known_parts(every, params)
     sides = split.split(every, near, params.heldout)
     every = every.with_columns(sides["cluster"], sides["side"], _barred(params, render, verdicts or {}))
+    every = every.drop("group", "recipe", "parents", "made")  # each copy of the pool costs memory
     out = (pl.col("side") == "heldout") & (pl.col("reason") != "over_max_length").fill_null(True)
     heldout, free = every.filter(out), every.filter(~out)
     kin = pl.when(pl.col("side") != "train").then(pl.lit("kin_of_heldout"))
@@ -103,24 +104,30 @@ def mix(
     """`train`, `heldout`, `unused` frames of TRAIN, HELDOUT and UNUSED, and the `manifest`; arguments as of `decide`."""
     decided = decide(cleaned, synthesized, near, sizes, params, render, template, verdicts=verdicts, quality=quality)
     every = pl.concat([cleaned.select(rec.LABELLED.keys()), synthesized.select(rec.LABELLED.keys())])
-    return {
-        "train": _whole(every, decided.train.sort("position"), TRAIN),
-        "heldout": _whole(every, decided.heldout.sort("id"), HELDOUT),
-        "unused": _whole(every, decided.unused.sort("id"), UNUSED),
-        "manifest": decided.manifest,
-    }
+    made = frames(lambda ids: every.filter(pl.col("id").is_in(ids.implode())), decided)
+    return dict(made) | {"manifest": decided.manifest}
 
 
-def _whole(every: pl.DataFrame, rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+def frames(texts: Callable[[pl.Series], pl.DataFrame], decided: Decision) -> Iterator[tuple[str, pl.DataFrame]]:
+    """train (by position), heldout and unused (by id), one after the other, since three at once are a lot of memory.
+
+    `texts`: ids → their records with labels, in any order.
+    """
+    yield "train", _whole(texts, decided.train.sort("position"), TRAIN)
+    yield "heldout", _whole(texts, decided.heldout.sort("id"), HELDOUT)
+    yield "unused", _whole(texts, decided.unused.sort("id"), UNUSED)
+
+
+def _whole(texts: Callable[[pl.Series], pl.DataFrame], rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
     """`rows` in their order with all columns of `schema`; what a decision has of its own (such as weight) stands."""
     own = ["weight", *(name for name in schema if name not in rec.LABELLED)]
-    texts = every.select(pl.exclude("weight"))
-    joined = rows.select("id", *own).join(texts, on="id", how="left", maintain_order="left")
+    found = texts(rows["id"].unique()).drop("weight")
+    joined = rows.select("id", *own).join(found, on="id", how="left", maintain_order="left")
     return joined.select(pl.col(n).cast(t) for n, t in schema.items())
 
 
 def _known_parts(every: pl.DataFrame, params: MixParams) -> None:
-    known = set(every["bucket"].drop_nulls()) | BUCKETS | set(params.all_parts())
+    known = set(every["bucket"].drop_nulls().unique()) | BUCKETS | set(params.all_parts())
     phased = [(f"mix.phases[{i}].ratios", p.ratios) for i, p in enumerate(params.phases)]
     for where, ratios in [("mix.ratios", params.plain_ratios()), *phased]:
         unknown = sorted(set(ratios) - known)

@@ -72,7 +72,7 @@ class _Problem:
 
     def __init__(self, draw: pl.DataFrame, params: MixParams) -> None:
         self.draw, self.params = draw, params
-        self.names = sorted(set(draw["part"]))
+        self.names = sorted(draw["part"].unique())
         number = {name: i for i, name in enumerate(self.names)}
         self.parts = draw["part"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
         self.members = {name: np.flatnonzero(self.parts == i) for i, name in enumerate(self.names)}

@@ -39,7 +39,7 @@ def chosen_rows(draw: pl.DataFrame, entry: Chooser, where: str) -> np.ndarray:
         return np.array(found)
     found = (draw[key] == value).fill_null(False).to_numpy()
     if not found.any():
-        present = ", ".join(sorted(set(draw[key].drop_nulls())))
+        present = ", ".join(sorted(draw[key].drop_nulls().unique()))
         raise ConfigError(f"{where}: no row has {key} {value!r}; present: {present}.")
     return np.array(found)
 

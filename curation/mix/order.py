@@ -9,6 +9,9 @@ import xxhash
 from curation.errors import ConfigError
 from curation.mix.params import MixParams, Part, QualityParams
 
+# What choosing reads of a row.
+DRAWN = ("id", "part", "bucket", "task_type", "source", "tokens", "loss_tokens", "quality")
+
 
 def priority(ids: pl.Series, seed: int) -> pl.Series:
     """A 64-bit number for each id, by hash of seed and id."""
@@ -47,14 +50,14 @@ def _needs_quality(pool: pl.DataFrame, where: str) -> None:
 
 
 def draw(pool: pl.DataFrame, params: MixParams) -> pl.DataFrame:
-    """`pool` (id, part, task_type, loss_tokens, quality) in the order of drawing, parts spread evenly, short answers repeated.
+    """The columns DRAWN of `pool` in the order of drawing, parts spread evenly, short answers repeated.
 
     Within a part: by hash; with a temperature T by Gumbel-top-k, key z / T + g, z the standard score of quality within the
     part (0 without a number) and g a Gumbel number from the hash. That is sampling without replacement in proportion to
     exp(z / T) (Kool et al. 2019, arXiv 1903.06059). With `task_weights` f, task types take turns so that any prefix holds them in
     proportion to rows × f, as long as they last. A new column `copy` counts the copies of short answers.
     """
-    pool = pool.with_columns(priority(pool["id"], params.seed))
+    pool = pool.select(DRAWN).with_columns(priority(pool["id"], params.seed))
     key = pl.col("_priority")
     if params.quality.temperature is not None:
         _needs_quality(pool, "mix.quality.temperature")
@@ -65,9 +68,9 @@ def draw(pool: pl.DataFrame, params: MixParams) -> pl.DataFrame:
         key = -(z / params.quality.temperature + gumbel).round(9)
     pool = pool.with_columns(key.alias("_key")).sort("_key", "id")
     if params.task_weights:
-        unknown = sorted(set(params.task_weights) - set(pool["task_type"].drop_nulls()))
+        unknown = sorted(set(params.task_weights) - set(pool["task_type"].drop_nulls().unique()))
         if unknown:
-            present = ", ".join(sorted(set(pool["task_type"].drop_nulls())))
+            present = ", ".join(sorted(set(pool["task_type"].drop_nulls().unique())))
             raise ConfigError(f"mix.task_weights: no row has task type {', '.join(unknown)}; present: {present}.")
         factor = pl.col("task_type").replace_strict(params.task_weights, default=1.0, return_dtype=pl.Float64)
         turn = (pl.int_range(pl.len()).over("part", "task_type") + 0.5) / (pl.len().over("part", "task_type") * factor)

@@ -26,7 +26,7 @@ def assign(rows: pl.DataFrame, params: MixParams) -> pl.DataFrame:
         return rows.with_columns(pl.lit("A").alias("phase"), pl.lit(0, pl.Int64).alias("phase_number"))
     number = np.zeros(rows.height, np.int64)
     tokens = rows["tokens"].to_numpy()
-    for part in sorted(set(rows["part"])):
+    for part in sorted(rows["part"].unique()):
         mine = np.flatnonzero((rows["part"] == part).to_numpy())
         held = [p.share * wanted(p, params).get(part, 0.0) for p in params.phases]
         number[mine] = _dealt(tokens[mine], held)

@@ -21,26 +21,31 @@ def unit_hash(seed: int, text: str) -> float:
 
 
 def links(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> pl.DataFrame:
-    """Pairs of keys `one`, `other` that must stay together: content hashes of near pairs, ids of parents, groups."""
-    me = ("id:" + pl.col("id")).alias("one")
-    found = [rows.select(me, ("hash:" + pl.col("content_hash")).alias("other"))]
-    group = pl.format("group:{}:{}", pl.col("source").fill_null(""), "group")
-    found.append(rows.filter(pl.col("group").fill_null("") != "").select(me, group.alias("other")))
-    lineage = rows.filter(pl.col("parents").list.len() > 0).select("id", "parents").explode("parents")
-    found.append(lineage.select(me, ("id:" + pl.col("parents")).alias("other")))
-    present = rows.select("content_hash").unique()
+    """Pairs of row numbers `one`, `other` that must stay together: same content, near pairs, parents, groups.
+
+    Rows that share something are each linked to the first that has it, so that no node but rows is needed.
+    """
+    one = pl.int_range(pl.len(), dtype=pl.Int64).alias("one")
+    told = rows.select(one, "id", "content_hash", "source", "group", "parents")
+
+    def first(*keys: str) -> pl.Expr:
+        return pl.col("one").min().over(*keys).alias("other")
+
+    by_hash = told.select("content_hash", "one", first("content_hash"))
+    found = [by_hash.select("one", "other").filter(pl.col("one") != pl.col("other"))]
+    found.append(told.filter(pl.col("group").fill_null("") != "").select("one", first("source", "group")))
+    lineage = told.select("one", "parents").filter(pl.col("parents").list.len() > 0).explode("parents")
+    known = told.select(pl.col("id").alias("parents"), pl.col("one").alias("other"))
+    found.append(lineage.join(known, on="parents").select("one", "other"))
+    found.append(lineage.select("one", first("parents")))  # a parent that is not here still holds its children together
+    known = by_hash.filter(pl.col("one") == pl.col("other")).select("content_hash", "one")
     for sidecar in near.values():
         for column in ("neighbours", "against"):
             listed = sidecar.filter(pl.col(column).list.len() > 0).select("content_hash", pl.col(column).alias("pair"))
             pairs = listed.explode("pair").unnest("pair").filter(pl.col("similarity") >= floor)
-            pairs = pairs.join(present, on="content_hash", how="semi")
-            pairs = pairs.join(present, left_on="other", right_on="content_hash", how="semi")
-            found.append(
-                pairs.select(
-                    ("hash:" + pl.col("content_hash")).alias("one"), ("hash:" + pl.col("other")).alias("other")
-                )
-            )
-    return pl.concat(found).drop_nulls()
+            pairs = pairs.join(known, on="content_hash").select("one", pl.col("other").alias("content_hash"))
+            found.append(pairs.join(known.rename({"one": "other"}), on="content_hash").select("one", "other"))
+    return pl.concat(found)
 
 
 def components(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> np.ndarray:
@@ -49,41 +54,35 @@ def components(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: floa
     from scipy.sparse.csgraph import connected_components
 
     edges = links(rows, near, floor)
-    keys = pl.concat([edges["one"], edges["other"]]).unique().rename("key").to_frame().with_row_index("node")
-    ends = [
-        edges.select(pl.col(c).alias("key")).join(keys, on="key", maintain_order="left")["node"] for c in edges.columns
-    ]
-    one, other = (e.to_numpy() for e in ends)
-    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(keys.height, keys.height))
+    one, other = edges["one"].to_numpy(), edges["other"].to_numpy()
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(rows.height, rows.height))
     _, numbers = connected_components(graph, directed=False)
-    return np.asarray(numbers[one[: rows.height]])  # the first edges are those of the rows themselves, in their order
+    return np.asarray(numbers)
 
 
 def split(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], params: HeldoutParams) -> pl.DataFrame:
     """`id`, `cluster` and `side`: heldout, train, or kin (a made row that is kin to a held-out one), in the order of `rows`."""
-    made = pl.col("origin").fill_null("") == "synthetic"
+    made = (rows["origin"].fill_null("") == "synthetic").to_numpy()
     eligible = rows.filter(~made)
-    members = eligible.select("id", "content_hash").with_columns(
-        pl.Series("number", components(eligible, near, params.near))
+    clusters = _names(eligible["content_hash"], components(eligible, near, params.near))
+    out = np.array([unit_hash(params.seed, name) < params.share for name in clusters], bool)
+    heldout = np.zeros(rows.height, bool)
+    heldout[~made] = out
+    side = np.where(heldout, "heldout", "train").astype(object)
+    if made.any():
+        numbers = components(rows, near, params.near)
+        side[made & np.isin(numbers, numbers[heldout])] = "kin"
+    cluster = rows["content_hash"].to_numpy().copy()
+    cluster[~made] = clusters.to_numpy()
+    return pl.DataFrame(
+        {"id": rows["id"], "cluster": pl.Series(cluster, dtype=pl.String), "side": pl.Series(side, dtype=pl.String)}
     )
-    named = members.with_columns(pl.col("content_hash").min().over("number").alias("cluster"))
-    names = named.select(pl.col("cluster").unique())
-    out = pl.Series("out", [unit_hash(params.seed, n) < params.share for n in names["cluster"]], dtype=pl.Boolean)
-    named = named.join(names.with_columns(out), on="cluster", how="left").select(
-        "id", "cluster", pl.when("out").then(pl.lit("heldout")).otherwise(pl.lit("train")).alias("side")
-    )
-    sides = rows.select("id", "content_hash", made.alias("made")).join(
-        named, on="id", how="left", maintain_order="left"
-    )
-    if sides["made"].any():
-        whole = sides.with_columns(pl.Series("number", components(rows, near, params.near)))
-        touched = whole.filter(pl.col("side") == "heldout").select(pl.col("number").unique(), touched=True)
-        kin = whole.join(touched, on="number", how="left", maintain_order="left")["touched"].fill_null(False)
-        sides = sides.with_columns(
-            pl.coalesce("cluster", "content_hash").alias("cluster"),
-            pl.when("made")
-            .then(pl.when(kin).then(pl.lit("kin")).otherwise(pl.lit("train")))
-            .otherwise("side")
-            .alias("side"),
-        )
-    return sides.select("id", "cluster", "side")
+
+
+def _names(hashes: pl.Series, numbers: np.ndarray) -> pl.Series:
+    """The least content hash of each row's component."""
+    shared = np.bincount(numbers)[numbers] > 1 if len(numbers) else np.zeros(0, bool)
+    few = pl.DataFrame({"hash": hashes.filter(pl.Series(shared)), "number": numbers[shared]})
+    names = hashes.to_numpy().copy()
+    names[shared] = few.select(pl.col("hash").min().over("number"))["hash"].to_numpy()
+    return pl.Series(names, dtype=pl.String)
