@@ -21,7 +21,7 @@ def _without(*packages: str) -> Iterator[None]:
     """Within it, those of `packages` that are not loaded yet cannot be imported; after it, they can.
 
     presidio and the spaCy under it load torch and transformers where they are installed, for engines that find names
-    with a model. The patterns have no use for them, and they are six of the seven seconds that the import takes.
+    with a model. The patterns have no use for them, and they are three quarters of the five seconds that the import takes.
     """
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None there makes an import fail

@@ -107,7 +107,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_patterns_need_no_model_and_hide_none() -> None:
-    """presidio would load torch and transformers, six of its seven seconds; whoever wants them afterwards gets them."""
+    """presidio would load torch and transformers, most of what its import takes; whoever wants them afterwards gets them."""
     program = (
         "import sys; from curation.repair.recognisers import recognised; assert recognised('email', 'a.b@kestrelyard.co.uk');"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'; import importlib.util as u;"

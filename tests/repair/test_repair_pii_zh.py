@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -39,3 +40,20 @@ def test_check_digits() -> None:
     assert not id_card("11010519491331002X")  # no 13th month
     assert company_code("91350100M000100Y43")  # the example of GB 32100-2015
     assert not company_code("91350100M000100Y44")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "QQ" + "群号" * 50_000,
+        "微信" * 100_000,
+        "护照" * 100_000,
+        "密码" * 100_000,
+        "微信：" + "a-" * 100_000,
+        "0755 " * 50_000,
+    ],
+)
+def test_hostile_texts_take_no_time(text: str) -> None:
+    start = time.process_time()
+    assert find(text, PiiParams()) == []
+    assert time.process_time() - start < 2
