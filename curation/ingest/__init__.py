@@ -46,7 +46,8 @@ def write(
 
     Beyond 64 MB of sources memory does not grow with them: parts wait in a folder beside `good`.
     """
-    folder = good.parent / f".parts.{uuid4().hex}"
+    folder = good.parent / ".parts"
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     folder.mkdir(parents=True)
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}

@@ -94,6 +94,8 @@ def test_processes_and_streams_write_what_one_process_writes(tmp_path, monkeypat
     monkeypatch.setattr(parts, "PART", 20_000)
     for workers in (1, 2):
         out = tmp_path / str(workers)
+        (out / ".parts").mkdir(parents=True)  # a run that was killed left something
+        (out / ".parts" / "000000-000000.good").write_text("half")
         counts = write(params, out / "records.parquet", out / "quarantine.parquet", workers=workers)
         assert counts == ({"a": 2000}, {"broken_json": 1})
         assert sorted(p.name for p in out.iterdir()) == ["quarantine.parquet", "records.parquet"]
