@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import records as rec
+from curation.errors import DataError
 from curation.progress import silent
-from curation.score import near
+from curation.score import near, near_index
 from curation.score.near import NearParams, banding, compute
 
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "IDEOGRAPHIC", "MYANMAR", "KHMER", "COMBINING KATAKANA")
@@ -393,3 +395,75 @@ def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     compute(frame(chat("a", "b"), chat("c", "d")), NearParams(), progress=lambda *step: told.append(step))
     assert told == [("near", 2, 2)]
+
+
+def grown(folder: Path, parts: list[pl.DataFrame], params: NearParams) -> near_index.NearIndex:
+    """An index that is opened anew for each part."""
+    for part in parts:
+        near_index.NearIndex(folder, params).add(part)
+    return near_index.NearIndex(folder, params)
+
+
+def test_an_index_that_grows_is_what_one_run_gives(corpus: pl.DataFrame, tmp_path: Path) -> None:
+    whole = compute(corpus, NearParams())
+    parts = [corpus.head(500), corpus.slice(500, 1), corpus.slice(490, 60), corpus.slice(550)]
+    index = grown(tmp_path / "parts", parts, NearParams())
+    assert index.sidecar().equals(whole)
+    once = grown(tmp_path / "once", [corpus.reverse()], NearParams())
+    assert once.sidecar().equals(whole)
+    gone = near_index.copies(index, 0.8)
+    assert len(gone) > 100
+    assert gone.equals(near_index.copies(once, 0.8))
+
+
+def test_an_index_with_crowds_is_what_one_run_gives(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    words = [f"word{i}" for i in range(60)]
+    rows = [chat(" ".join([*words, rng.choice("abcdefgh") + str(i)]), "ok", f"k{i:04}") for i in range(200)]
+    rng.shuffle(rows)
+    rows += [rows[7] | {"content_hash": "a000"}, chat("", "", "zz"), chat("others", "entirely", "y")]
+    params = NearParams(crowd=10)
+    index = grown(tmp_path, [frame(*part) for part in (rows[:8], rows[8:100], rows[100:201], rows[201:])], params)
+    assert index.sidecar().equals(compute(frame(*rows), params))
+    assert len(index._parts) == 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.text("abc 你", max_size=8), st.integers(0, 3)), max_size=24), st.integers(2, 5))
+def test_however_an_index_is_parted_it_is_what_one_run_gives(said: list[tuple[str, int]], crowd: int) -> None:
+    params = NearParams(ngram_words=1, ngram_chars=1, crowd=crowd, floor=0.3)
+    rows = [chat(text, text[:2], f"{n * 7 % 25:02}") for n, (text, _) in enumerate(said)]
+    parts = [[row for row, (_, part) in zip(rows, said, strict=True) if part == n] for n in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        index = grown(Path(folder), [frame(*part) for part in parts], params)
+        whole = compute(frame(*rows), params)
+        assert index.sidecar().equals(whole)
+        listed, kept = pairs(whole), set()
+        group = dict(whole.select("content_hash", "group").iter_rows())
+        for row in sorted(key for key, of in group.items()):  # the rule of survivors, in words
+            if not any(
+                group[k] == group[row] is not None or listed.get((group[row], group[k]), 0) >= 0.6 for k in kept
+            ):
+                kept.add(row)
+        assert set(near_index.copies(index, 0.6)["content_hash"]) == set(group) - kept
+
+
+def test_copies_name_the_kept_row_that_is_most_alike(tmp_path: Path) -> None:
+    rows = frame(
+        chat("one two three four five six seven", "", "b"),
+        chat("One two three four five six seven!", "", "a"),
+        chat("one two three four five six seven eight", "", "c"),
+        chat("two three four five six seven eight nine", "", "d"),
+        chat("nothing at all", "", "e"),
+    )
+    index = near_index.NearIndex(tmp_path, NearParams())
+    found = index.add(rows)
+    assert sorted(found.rows()) == [("a", "c", 0.75), ("c", "d", 0.6)]
+    assert near_index.copies(index, 0.6).rows() == [("b", "a", 1.0), ("c", "a", 0.75)]
+    assert index.add(rows).rows() == []
+
+
+def test_an_index_of_other_params_is_refused(tmp_path: Path) -> None:
+    near_index.NearIndex(tmp_path, NearParams(seed=1))
+    with pytest.raises(DataError, match=r"params\.json: the index was made with .*; name another folder\.$"):
+        near_index.NearIndex(tmp_path, NearParams())

@@ -1,0 +1,329 @@
+"""Near duplicates of a corpus that grows: a million rows are sketched once, a thousand new ones only look them up.
+
+    index = NearIndex(Path("near"), NearParams())
+    index.add(records)                # the first time: as long as `near.compute`
+    index.add(more)                   # later: as long as `more` takes, and one pass over the stored band keys
+    copies(index, 0.8)                # which rows go: the same as if all had come at once
+
+Each `add` leaves one folder of arrays that is never changed; they are mapped, not read, so memory holds what is touched. What all
+added rows together give is what `near.compute` gives for them, whatever the order and the size of the parts: `sidecar`
+is equal to it, and tests hold it to that. Where a new row enters a bucket of more than `crowd` groups, it may push others
+out of the first `crowd`, so all pairs are sought again, from the stored sketches.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from curation.errors import DataError
+from curation.progress import Progress, silent
+from curation.score import near, pairs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_FORM = 1  # of the folder; another kernel or another layout takes another number
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one `add` brought. Rows stand in the order of content hashes; groups (equal shingle sets) in that of identities."""
+
+    hashes: np.ndarray  # content hashes, as bytes
+    group: np.ndarray  # number of each row's group, counted through all parts; -1: no units
+    identity: np.ndarray  # of the groups that are new with this part
+    first: np.ndarray  # the first row of each
+    start: np.ndarray  # its shingles are sets[start:start + count]
+    count: np.ndarray
+    sets: np.ndarray
+    keys: np.ndarray  # its band keys
+    links: np.ndarray  # pairs of group numbers
+    similarity: np.ndarray
+    whole: np.ndarray  # [True]: `links` are all there are, those of earlier parts included
+
+
+class NearIndex:
+    """The rows added so far, in `folder`; raises DataError when it was made with other params."""
+
+    def __init__(self, folder: Path, params: near.NearParams) -> None:
+        self.folder, self.params = folder, params
+        made_with = json.dumps({"form": _FORM, **params.model_dump()}, sort_keys=True)
+        note = folder / "params.json"
+        if not note.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            note.write_text(made_with, encoding="utf-8")
+        if (found := note.read_text(encoding="utf-8")) != made_with:
+            raise DataError(f"{note}: the index was made with {found}, asked for is {made_with}; name another folder.")
+        self._parts = [_load(path) for path in sorted(folder.glob("[0-9]*"))]
+
+    def add(self, records: pl.DataFrame, progress: Progress = silent) -> pl.DataFrame:
+        """Add rows that are not there yet; give their pairs as `first`, `second` (smallest content hashes of the groups), `similarity`."""
+        import numpy as np
+
+        known = self._holds(_as_bytes(records["content_hash"]))
+        own = near._rows(records.filter(~pl.Series(known, dtype=pl.Boolean)))
+        work = near._digests([own], self.params, progress)
+        hashes, base = _as_bytes(own.hashes), self._groups()
+        having = np.flatnonzero(work.count)
+        identity, at, inverse = np.unique(work.identity[having], return_index=True, return_inverse=True)
+        leader = having[at]  # rows stand in order of content hash: the first of a group is its smallest
+        number = self._numbers(identity)
+        new = np.flatnonzero(number < 0)
+        number[new] = base + np.arange(len(new))
+        group = np.full(len(hashes), -1, np.int64)
+        group[having] = number[inverse]
+        old = np.flatnonzero(number < base)
+        moved = number[
+            old[hashes[leader[old]] < self.first_hashes(number[old])]
+        ]  # groups whose first row is another now
+        rows = leader[new]
+        part = _Part(
+            hashes, group, identity[new], rows, work.start[rows], work.count[rows], work.sets,
+            work.keys[rows] & np.uint32(0xFFFFFFFE), np.zeros((0, 2), np.int64), np.zeros(0), np.array([not self._parts]),
+        )  # fmt: skip
+        meeting, crowded = self._meeting(part.keys, moved)
+        self._parts.append(part)
+        if not base:
+            links = near._links(work, np.sort(rows), len(hashes), False, self.params)
+            first, second = group[links["first"].to_numpy()], group[links["second"].to_numpy()]
+        elif crowded:
+            everyone = np.arange(base + len(new))
+            everyone = everyone[np.argsort(self.first_hashes(everyone), kind="stable")]
+            links = near._links(self._work(everyone), np.arange(len(everyone)), len(everyone), False, self.params)
+            first, second = everyone[links["first"].to_numpy()], everyone[links["second"].to_numpy()]
+        else:
+            few = np.concatenate([meeting, base + np.arange(len(new))])
+            links = near._links(self._work(few), np.arange(len(few)), len(few), False, self.params)
+            links = links.filter(pl.col("second") >= len(meeting))  # new ones come last
+            first, second = few[links["first"].to_numpy()], few[links["second"].to_numpy()]
+        found = np.stack([first, second], axis=1).astype(np.int64)
+        similarity = links["similarity"].to_numpy()
+        complete = np.array([crowded or not base])
+        self._parts[-1] = replace(part, links=found, similarity=similarity, whole=complete)
+        _save(self._parts[-1], self.folder, len(self._parts) - 1)
+        fresh = (found >= base).any(axis=1)
+        ends = (_as_series(self.first_hashes(found[fresh, n])) for n in range(2))
+        return pl.DataFrame(dict(zip(("first", "second"), ends, strict=True))).with_columns(
+            pl.Series("similarity", similarity[fresh], dtype=pl.Float64)
+        )
+
+    def sidecar(self) -> pl.DataFrame:
+        """What `near.compute` gives for all rows."""
+        import numpy as np
+
+        hashes, group = _joined([p.hashes for p in self._parts], "S1"), self.group()
+        order = np.argsort(hashes, kind="stable")
+        group, first = group[order], np.full(len(order), -1, np.int64)
+        having = np.flatnonzero(group >= 0)
+        numbers, at, inverse = np.unique(group[having], return_index=True, return_inverse=True)
+        first[having] = having[at][inverse]
+        links, similarity = self.links()
+        ends = having[at][np.searchsorted(numbers, links)]
+        found = pl.DataFrame(
+            {"first": ends[:, 0], "second": ends[:, 1], "similarity": similarity}, schema_overrides=pairs.LINKS
+        )
+        reasons = pl.Series([None if g >= 0 else "no_units" for g in group.tolist()], dtype=pl.String)
+        return pairs.sidecar(pairs.Side(_as_series(hashes[order]), first), found, reasons)
+
+    def group(self) -> np.ndarray:
+        """The number of each row's group, -1 without units; part by part, in the order of content hashes within."""
+        return _joined([p.group for p in self._parts], "int64")
+
+    def hashes(self, rows: np.ndarray) -> np.ndarray:
+        """Content hashes, as bytes, of rows counted as in `group`."""
+        import numpy as np
+
+        out, begin = np.zeros(len(rows), self._width()), 0
+        for part in self._parts:
+            here = (rows >= begin) & (rows < begin + len(part.hashes))
+            out[here] = part.hashes[rows[here] - begin]
+            begin += len(part.hashes)
+        return out
+
+    def links(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of group numbers, each once, and their Jaccard similarity."""
+        import numpy as np
+
+        last = max((n for n, p in enumerate(self._parts) if p.whole[0]), default=0)
+        kept = self._parts[last:]
+        ends = np.concatenate([np.zeros((0, 2), np.int64), *(p.links for p in kept)])
+        return ends, np.concatenate([np.zeros(0), *(p.similarity for p in kept)])
+
+    def first_hashes(self, groups: np.ndarray) -> np.ndarray:
+        """The smallest content hash, as bytes, of each of `groups`."""
+        import numpy as np
+
+        out, base = np.zeros(len(groups), self._width()), 0
+        for part in self._parts:
+            here = (groups >= base) & (groups < base + len(part.identity))
+            out[here] = part.hashes[part.first[groups[here] - base]]
+            joined = np.flatnonzero((part.group >= 0) & (part.group < base)) if base else np.zeros(0, np.int64)
+            if len(joined):
+                numbers, at = np.unique(part.group[joined], return_index=True)
+                place = np.minimum(np.searchsorted(numbers, groups), len(numbers) - 1)
+                candidate = part.hashes[joined[at][place]]
+                better = (numbers[place] == groups) & (candidate < out)
+                out[better] = candidate[better]
+            base += len(part.identity)
+        return out
+
+    def _groups(self) -> int:
+        return sum(len(p.identity) for p in self._parts)
+
+    def _width(self) -> Any:
+        import numpy as np
+
+        return max((p.hashes.dtype for p in self._parts), key=lambda d: d.itemsize, default=np.dtype("S1"))
+
+    def _holds(self, hashes: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        held = np.zeros(len(hashes), np.bool_)
+        for part in (p for p in self._parts if len(p.hashes)):
+            place = np.minimum(np.searchsorted(part.hashes, hashes), len(part.hashes) - 1)
+            held |= part.hashes[place] == hashes
+        return held
+
+    def _numbers(self, identity: np.ndarray) -> np.ndarray:
+        """Group numbers by identity, -1 where there is none."""
+        import numpy as np
+
+        number, base = np.full(len(identity), -1, np.int64), 0
+        for part in self._parts:
+            if len(part.identity):
+                place = np.minimum(np.searchsorted(part.identity, identity), len(part.identity) - 1)
+                number = np.where(part.identity[place] == identity, base + place, number)
+            base += len(part.identity)
+        return number
+
+    def _meeting(self, keys: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Stored groups that share a band with new ones (`keys`), and whether a bucket of these or of `moved` is a crowd."""
+        import numpy as np
+
+        from curation.score import near_lookup
+
+        asked = np.concatenate([keys, self._work(moved).keys]) if len(moved) else keys
+        if not len(asked) or not self._groups():
+            return np.zeros(0, np.int64), False
+        begins, wanted, sizes = [0], [], []
+        for band in range(asked.shape[1]):
+            values = np.unique(asked[:, band])
+            held, counts = np.unique(keys[:, band], return_counts=True)
+            size = np.zeros(len(values), np.int64)
+            size[np.searchsorted(values, held)] = counts
+            wanted.append(values)
+            sizes.append(size)
+            begins.append(begins[-1] + len(values))
+        sought, size = np.concatenate(wanted), np.concatenate(sizes)
+        found, base = [np.zeros(0, np.int64)], 0
+        for part in self._parts:
+            hit = near_lookup.meeting(part.keys, sought, np.array(begins), near_lookup.sieve(wanted), size)
+            found.append(base + np.flatnonzero(hit))
+            base += len(part.identity)
+        return np.concatenate(found), bool(size.max() > self.params.crowd)
+
+    def _work(self, groups: np.ndarray) -> near._Work:
+        """The sketches of `groups`, one row a group."""
+        import numpy as np
+
+        bands, _ = near.banding(self.params.permutations, self.params.floor)
+        count, keys = np.zeros(len(groups), np.int64), np.zeros((len(groups), bands), np.uint32)
+        at, base = [], 0
+        for part in self._parts:
+            here = np.flatnonzero((groups >= base) & (groups < base + len(part.identity)))
+            local = groups[here] - base
+            count[here], keys[here] = part.count[local], part.keys[local]
+            at.append((part, here, local))
+            base += len(part.identity)
+        start = np.append(0, np.cumsum(count))
+        sets = np.empty(start[-1], np.uint64)
+        for part, here, local in at:
+            for row, own in zip(here.tolist(), local.tolist(), strict=True):
+                sets[start[row] : start[row + 1]] = part.sets[part.start[own] : part.start[own] + part.count[own]]
+        return near._Work(sets, start[:-1], count, np.zeros(len(groups), np.uint64), keys)
+
+
+def copies(index: NearIndex, limit: float) -> pl.DataFrame:
+    """Rows that go when the smallest content hash ranks first: `content_hash`, `duplicate_of`, `similarity`, in the order of hashes.
+
+    Rows are visited by rank, and one goes when a kept row reaches `limit`; the most alike is named, of several the last.
+    Only rows that have a pair or an equal are looked at, so a million strangers cost nothing.
+    """
+    import numpy as np
+
+    from curation.score import near_lookup
+
+    ends, similarity = index.links()
+    alike = similarity >= limit
+    ends, similarity = ends[alike], similarity[alike]
+    numbers, place = np.unique(ends, return_inverse=True)
+    place = place.reshape(ends.shape)
+    order = np.argsort(index.first_hashes(numbers), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    kept_by, best = near_lookup.choose(len(numbers), rank[place], similarity)
+
+    group = index.group()
+    size = np.bincount(group[group >= 0], minlength=index._groups())
+    lost = np.full(len(size), -1, np.int64)  # the group that a group goes for
+    value = np.ones(len(size))
+    gone = np.flatnonzero(kept_by >= 0)
+    lost[numbers[order[gone]]], value[numbers[order[gone]]] = numbers[order[kept_by[gone]]], best[gone]
+    rows = np.flatnonzero(group >= 0)
+    rows = rows[(lost[group[rows]] >= 0) | (size[group[rows]] > 1)]
+    hashes, own = index.hashes(rows), group[rows]
+    goes = (lost[own] >= 0) | (hashes != index.first_hashes(own))
+    hashes, own = hashes[goes], own[goes]
+    survivor = index.first_hashes(np.where(lost[own] >= 0, lost[own], own))
+    columns = {"content_hash": _as_series(hashes), "duplicate_of": _as_series(survivor), "similarity": value[own]}
+    return pl.DataFrame(columns).sort("content_hash")
+
+
+def _save(part: _Part, folder: Path, number: int) -> None:
+    """Whole or not at all: written aside, then renamed."""
+    import numpy as np
+
+    aside = Path(mkdtemp(prefix="new-", dir=folder))
+    try:
+        for field in fields(part):
+            np.save(aside / f"{field.name}.npy", getattr(part, field.name))
+        aside.rename(folder / f"{number:06}")
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DataError(
+            f"{folder}: cannot be added to ({error}); free space, or let one run at a time write."
+        ) from None
+
+
+def _load(path: Path) -> _Part:
+    import numpy as np
+
+    try:  # mode "c": kernels are compiled once, for arrays that may be written; the file stays as it is
+        arrays = [np.asarray(np.load(path / f"{f.name}.npy", mmap_mode="c")) for f in fields(_Part)]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a part of a near index ({error}); remove the index and build it anew.") from None
+    return _Part(*arrays)
+
+
+def _joined(arrays: Sequence[np.ndarray], kind: str) -> np.ndarray:
+    import numpy as np
+
+    return np.concatenate([np.zeros(0, kind), *arrays])
+
+
+def _as_bytes(hashes: pl.Series) -> np.ndarray:
+    import numpy as np
+
+    return np.array(hashes.to_numpy(), dtype="S") if len(hashes) else np.zeros(0, "S1")
+
+
+def _as_series(hashes: np.ndarray) -> pl.Series:
+    return pl.Series(hashes.astype(str).tolist() if len(hashes) else [], dtype=pl.String)
