@@ -1,9 +1,9 @@
 """How well the labeller does, against people. `python -m benchmarks.label` (about 20 s; the second part needs ../shared/data)
 
-Starter rows: data/sources against tests/data/starter_labels.csv. Three quarters of them (by hash of the id) were read while the
-cues were written and had a part in the fit of curation/label/weights.csv; the fourth quarter was never looked at.
-Public rows: 400 rows of CURATION_TEST_DATA (default ../shared/data) that two people labelled independently. One half (by hash)
-was read and fitted with, the other never looked at: only its score is known.
+Starter rows: data/sources against tests/data/starter_labels.csv. Public rows: 400 rows of CURATION_TEST_DATA (default
+../shared/data) that were labelled twice, each labelling without sight of the other. Neither has a part in the fit of
+curation/label/weights.csv. Three quarters of the starter rows and half of the public ones (by hash of the id) were read while
+the phrases of cues.py were written; the rest was never looked at, only its score is known.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def public(folder: Path) -> pl.DataFrame:
 
 
 def twice_labelled(records: pl.DataFrame) -> pl.DataFrame:
-    """The 400 rows with `a_type`, `b_type` and their subtypes, and `speech` by whether the prompt has Chinese characters."""
+    """Those of the 400 rows that ingest keeps, with `a_type`, `b_type` and their subtypes, and `speech` by whether the prompt has Chinese characters."""
     rows = records.join(pl.read_csv(ROOT / "tests/data/labels_400.csv"), on="id").sort("id")
     prompts = rec.sides(rows)["prompt"]
     return rows.with_columns(

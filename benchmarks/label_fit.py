@@ -1,15 +1,15 @@
-"""Makes curation/label/weights.csv. `python -m benchmarks.label_fit` (about a minute; needs ../shared/data)
+"""Makes curation/label/weights.csv. `python -m benchmarks.label_fit` (about a minute; needs the public rows, ../shared/data)
 
 Multinomial logistic regression whose prior is the hand-set weights: a Gaussian around them (MAP), so that a weight moves only
-as far as rows move it. Rows: the labelled public rows of tests/data/labels_dev.csv (one person), the read half of
-labels_400.csv, the read three quarters of the starter rows, and the taxonomy's exemplars. Words come from public rows and
-exemplars alone, never from the starter rows, and only those that stand in four rows or more.
-Weights are rounded to eighths and dropped below one.
+as far as rows move it. Rows: the lessons (benchmarks/lessons: conversations written for this, with their labels), the labelled public
+rows of tests/data/labels_dev.csv, and the taxonomy's exemplars. What the labeller is measured on has no part in it: neither the
+starter rows nor labels_400.csv. Weights are rounded to eighths and dropped below one.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -20,21 +20,22 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.optimize import minimize
 
-from benchmarks.label import ROOT, TREE, public, starter, twice_labelled, unseen_public, unseen_starter
+from benchmarks.label import ROOT, TREE, public
 from curation import records as rec
 from curation.label import form, task_type, taxonomy, words
 
-MIN_ROWS = 4
-WORDS = 800  # kept: those whose weights are longest
+MIN_ROWS = 3  # rows that a word must stand in
+WORDS = 3000  # kept: those whose weights are longest
 PRECISION = {
     "phrase": 2.0,
     "sign": 2.0,
     "mark": 2.0,
-    "word": 4.0,
+    "word": 3.0,
     "always": 0.02,
 }  # 1 / variance around the hand-set weight
 SUBTYPE_PRECISION = 8.0
-ROW_WEIGHT = {"exemplar": 0.5, "twice": 2.0}  # two people weigh more than one; an exemplar has no answer to go by
+ROW_WEIGHT = {"exemplar": 0.5}  # an exemplar has no answer to go by
+PARTS = ("ask:", "answer:", "system:", "turns:")  # of words
 STEP = 8
 
 O, B, W, R, C = "open_qa", "brainstorming", "writing", "rewriting", "classification"
@@ -140,43 +141,36 @@ def hand_set() -> dict[str, dict[str, float]]:
     return found
 
 
-def rows() -> list[tuple[str, form.Form, list[str], list[str]]]:
-    """(set, form, types, type/subtypes) of every row to learn from; two labels where two people differ."""
-    found = []
+Row = tuple[str, form.Form, str, str]
+
+
+def rows() -> list[Row]:
+    """(set, form, type, type/subtype) of every row to learn from."""
+    found: list[Row] = []
     every = public(Path(os.environ.get("CURATION_TEST_DATA") or ROOT / "../shared/data").resolve())
-    one = every.join(pl.read_csv(ROOT / "tests/data/labels_dev.csv"), on="id").sort("id")
-    for r in one.select("messages", "task_type", "task_subtype").iter_rows():
-        found.append(("one", form.read(r[0]), [r[1]], [f"{r[1]}/{r[2]}"]))
-    for r in twice_labelled(every).select("id", "messages", "a_type", "b_type", "a_subtype", "b_subtype").iter_rows():
-        if not unseen_public(r[0]) and "tool_use" not in r[2:4]:
-            found.append(("twice", form.read(r[1]), [r[2], r[3]], [f"{r[2]}/{r[4]}", f"{r[3]}/{r[5]}"]))
-    for r in (
-        starter().filter(pl.col("kind") == "chat").select("id", "messages", "true_type", "true_subtype").iter_rows()
-    ):
-        if not unseen_starter(r[0]) and r[2] != "tool_use":
-            found.append(("starter", form.read(r[1]), [r[2]], [f"{r[2]}/{r[3]}"]))
-    for name, type_ in taxonomy.load(TREE).types.items():
-        for subtype, by_language in type_.exemplars.items():
+    labelled = every.join(pl.read_csv(ROOT / "tests/data/labels_dev.csv"), on="id").sort("id")
+    for messages, type_, subtype in labelled.select("messages", "task_type", "task_subtype").iter_rows():
+        found.append(("public", form.read(messages), type_, f"{type_}/{subtype}"))
+    for path in sorted((ROOT / "benchmarks/lessons").glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            lesson = json.loads(line)
+            messages = [rec.message(m["role"], m["content"]) for m in lesson["messages"]]
+            type_ = lesson["task_type"]
+            found.append(("lesson", form.read(messages), type_, f"{type_}/{lesson['task_subtype']}"))
+    for name, described in taxonomy.load(TREE).types.items():
+        for subtype, by_language in described.exemplars.items():
             for text in (t for texts in by_language.values() for t in texts):
-                found.append(("exemplar", form.read([rec.message("user", text)]), [name], [f"{name}/{subtype}"]))
+                found.append(("exemplar", form.read([rec.message("user", text)]), name, f"{name}/{subtype}"))
     return found
 
 
-def fit(
-    data: list[tuple[str, form.Form, list[str], list[str]]], scorer: task_type.Scorer, kept: set[str] | None, steps: int
-):
+def fit(data: list[Row], scorer: task_type.Scorer, kept: set[str] | None, steps: int):
     """(names of features, weights beyond the hand-set ones, whole weights): L-BFGS on the penalised log likelihood."""
     hand = hand_set()
     forms = [d[1] for d in data]
     texts = [task_type.features(f, words.grams(f.ask)) for f in forms]
-    marks = Counter(t for ts in texts for t in ts if not t.startswith(("ask:", "answer:")))
-    plain = Counter(
-        t
-        for d, ts in zip(data, texts, strict=True)
-        if d[0] != "starter"
-        for t in ts
-        if t.startswith(("ask:", "answer:"))
-    )
+    marks = Counter(t for ts in texts for t in ts if not t.startswith(PARTS))
+    plain = Counter(t for ts in texts for t in ts if t.startswith(PARTS))
     names = sorted(t for t, n in marks.items() if n >= 3 or t in hand)
     names += sorted(t for t, n in plain.items() if n >= MIN_ROWS and (kept is None or t in kept))
     at = {t: i for i, t in enumerate(names)}
@@ -194,12 +188,10 @@ def fit(
     start = x @ prior + like
     weight = np.array([ROW_WEIGHT.get(d[0], 1.0) for d in data])[:, None]
     want = np.zeros((len(data), labels))
-    for i, (_, _, said, sub) in enumerate(data):
-        for t, s in zip(said, sub, strict=True):
-            want[i, scorer.labels[t]] += 1 / len(said)
-            want[i, scorer.labels[s]] += 1 / len(said)
+    for i, (_, _, type_, subtype) in enumerate(data):
+        want[i, [scorer.labels[type_], scorer.labels[subtype]]] = 1
     kinds = ["phrase"] * len(scorer.phrases) + ["sign"] * len(scorer.signs)
-    kinds += ["word" if n.startswith(("ask:", "answer:")) else "mark" for n in names] + ["always"]
+    kinds += ["word" if n.startswith(PARTS) else "mark" for n in names] + ["always"]
     tight = np.array([PRECISION[k] for k in kinds])[:, None] * np.ones((1, labels))
     tight[:, types:] = SUBTYPE_PRECISION
     tight[[k == "word" for k in kinds], types:] = 1e6  # words speak for types only
@@ -224,15 +216,13 @@ def fit(
     return names, delta, prior + delta
 
 
-def learn(data: list[tuple[str, form.Form, list[str], list[str]]]) -> dict[str, dict[str, float]]:
+def learn(data: list[Row]) -> dict[str, dict[str, float]]:
     """Feature → label → weight, in eighths: what is to be added to a cue, and the whole weight of a mark or word."""
     scorer = task_type.Scorer(taxonomy.load(TREE), weights={})
     names, _, whole = fit(data, scorer, None, 60)
     wide = scorer.by_cue.shape[0]
     long = {
-        n: float((whole[wide + i, : len(scorer.types)] ** 2).sum())
-        for i, n in enumerate(names)
-        if n.startswith(("ask:", "answer:"))
+        n: float((whole[wide + i, : len(scorer.types)] ** 2).sum()) for i, n in enumerate(names) if n.startswith(PARTS)
     }
     kept = set(sorted(long, key=lambda n: (-round(long[n], 6), n))[:WORDS])
     names, delta, whole = fit(data, scorer, kept, 200)

@@ -82,8 +82,13 @@ def _tools(messages: Sequence[Mapping[str, Any]]) -> Said:
 
 
 def features(read: form.Form, found: Sequence[str]) -> list[str]:
-    """What weights.csv may know of a row: its marks, the grams of its request (`found`) and of how the answer begins."""
-    return [*sorted(read.marks), *(f"ask:{g}" for g in found), *(f"answer:{g}" for g in words.grams(read.answer[:40]))]
+    """What weights.csv may know of a row: its marks and the grams of its request (`found`), answer, system prompt and later turns."""
+    said = {"answer": read.answer[:200], "system": read.system[:300], "turns": read.turns[:200]}
+    return [
+        *sorted(read.marks),
+        *(f"ask:{g}" for g in found),
+        *(f"{part}:{g}" for part, text in said.items() for g in words.grams(text)),
+    ]
 
 
 def phrase_name(pattern: str) -> str:

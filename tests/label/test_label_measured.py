@@ -1,0 +1,44 @@
+"""How often the labeller is right, held a little below what docs/labels.md says."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from benchmarks import label as bench
+
+pytestmark = pytest.mark.slow
+
+
+def test_starter_rows():
+    scores = bench.starter_scores(bench.labelled(bench.starter()))
+    every = {r["speech"]: r for r in scores.filter(pl.col("of") == "all").iter_rows(named=True)}
+    assert every["zh"]["type"] >= 0.78
+    assert every["en"]["type"] >= 0.76
+    assert min(row["bucket"] for row in every.values()) >= 0.9
+
+
+def test_public_rows_labelled_twice(shared_data):
+    rows = bench.labelled(bench.twice_labelled(bench.public(shared_data)))
+    scores = bench.public_scores(rows).filter((pl.col("of") == "all") & (pl.col("speech") == "both")).row(0, named=True)
+    assert scores["people"] >= 0.95
+    assert scores["labeller"] >= 0.74
+
+
+def test_nothing_of_the_exams_is_among_the_lessons():
+    """A lesson that is a near copy of a starter row would make its measure worthless."""
+    import json
+
+    from curation import records as rec
+    from curation.score import near
+
+    texts = [
+        json.loads(line)["messages"]
+        for path in sorted((bench.ROOT / "benchmarks/lessons").glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    rows = [{"id": str(i), "kind": "chat", "messages": [rec.message(**m) for m in t]} for i, t in enumerate(texts)]
+    lessons = rec.rehash(rec.frame(rows))
+    starter = bench.starter().select(rec.SCHEMA.keys())
+    found = near.compute(starter, near.NearParams(floor=0.3, side="prompt"), against=lessons)
+    assert found.filter(pl.col("against").list.len() > 0).is_empty()
