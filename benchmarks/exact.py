@@ -5,8 +5,8 @@
 
 The corpus is made from a seed: mean 500 bytes, 40% Chinese, a fifth of the rows copies with other case, width, punctuation or
 spaces. The set normalises by what Python offers (NFKC, casefold, one regular expression), hashes by XXH3 and keeps what it has not
-seen; it has its texts as Python strings already and makes one key a row. Ours starts from the column of messages, makes three
-keys (conversation, prompt, answer) and marks first occurrences. Each is timed in wall time and CPU time.
+seen, one key a row: once over texts that are Python strings already, once from the column of messages as ours does. Ours makes
+three keys (conversation, prompt, answer) and marks first occurrences; it finds a few copies less, since it keeps 1.5 apart from 15.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import re
 import statistics
 import time
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -79,13 +80,18 @@ def frame(prompts: list[str], answers: list[str]) -> pl.DataFrame:
     ).rechunk()
 
 
-def python_set(strings: list[str]) -> int:
+def python_set(strings: Iterable[str], rows: int) -> int:
     """Rows that are copies of an earlier one."""
     seen: set[bytes] = set()
     for text in strings:
         normal = NOT_TEXT.sub("", unicodedata.normalize("NFKC", text).casefold())
         seen.add(xxhash.xxh3_128_digest(normal.encode()))
-    return len(strings) - len(seen)
+    return rows - len(seen)
+
+
+def joined(records: pl.DataFrame) -> Iterator[str]:
+    for (messages,) in records.select("messages").iter_rows():
+        yield "\n".join(m["content"] for m in messages)
 
 
 def ours(records: pl.DataFrame) -> int:
@@ -105,7 +111,11 @@ def main() -> None:
     strings = [f"{p}\n{a}" for p, a in zip(prompts, answers, strict=True)]
     size = np.mean([len(s.encode()) for s in strings[:20_000]])
     print(f"{args.rows} rows of mean {size:.0f} bytes, median of {args.runs}")
-    contenders = {"ours": lambda: ours(records), "Python set": lambda: python_set(strings)}
+    contenders: dict[str, Callable[[], int]] = {
+        "ours": lambda: ours(records),
+        "set, strings": lambda: python_set(strings, args.rows),
+        "set, records": lambda: python_set(joined(records), args.rows),
+    }
     ours(records.head(1000))  # imports, compilation
     wall: dict[str, list[float]] = {name: [] for name in contenders}
     cpu: dict[str, list[float]] = {name: [] for name in contenders}
@@ -119,11 +129,14 @@ def main() -> None:
     for name in contenders:
         seconds = statistics.median(wall[name])
         print(
-            f"{name:>11} {seconds:8.2f} s {statistics.median(cpu[name]):8.2f} CPU s {args.rows / seconds:10.0f} rows/s {found[name]:8} copies"
+            f"{name:>12} {seconds:8.2f} s {statistics.median(cpu[name]):8.2f} CPU s {args.rows / seconds:10.0f} rows/s {found[name]:8} copies"
         )
-    for unit, taken in (("time", wall), ("CPU", cpu)):
-        ratios = [slow / fast for slow, fast in zip(taken["Python set"], taken["ours"], strict=True)]
-        print(f"{unit}: {statistics.median(ratios):.1f} times as fast")
+    for name in ("set, strings", "set, records"):
+        wall_ratio, cpu_ratio = (
+            statistics.median(slow / fast for slow, fast in zip(taken[name], taken["ours"], strict=True))
+            for taken in (wall, cpu)
+        )
+        print(f"ours is {wall_ratio:.1f} times as fast as the Python {name} ({cpu_ratio:.1f} times by CPU time)")
 
 
 if __name__ == "__main__":
