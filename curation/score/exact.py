@@ -14,7 +14,7 @@ from curation.progress import Progress, silent
 if TYPE_CHECKING:
     import numpy as np
 
-_SLICE = 1 << 16  # rows that are read and hashed together: bounds memory
+_SLICE = 1 << 14  # rows that are read and hashed together: bounds memory
 
 
 class ExactParams(Params):
