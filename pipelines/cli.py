@@ -45,6 +45,14 @@ def main() -> None:
     mix.add_argument(
         "--harder", metavar="FILE", help="scores by task type of an earlier run: suggest mix.task_weights from them"
     )
+    doctor = add(
+        "doctor",
+        _doctor,
+        "what must be right before a long run, and advice; exit 1 where training would refuse",
+        "curation doctor --show-mask luya_en-0f3c…",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("--show-mask", metavar="ID", help="print a row's tokens instead, those that bear loss in colour")
     add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
     accept = add(
         "accept",
@@ -110,6 +118,15 @@ def _mix(arguments: argparse.Namespace) -> int:
 
     plan(arguments.by, arguments.ladder, Path(arguments.harder) if arguments.harder else None)
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pipelines.doctor import doctor, show_mask
+
+    if arguments.show_mask:
+        show_mask(arguments.show_mask)
+        return 0
+    return doctor(arguments.json)
 
 
 def _gate(arguments: argparse.Namespace) -> int:

@@ -10,11 +10,14 @@ from train.params import TrainParams
 
 
 def work() -> str:
+    from train.doctor import preflight, refuse
     from train.sft import fit, summary
 
     settings, render = params.load("train", TrainParams), params.load("render", RenderParams)
     train = records.read(paths.MIXED / "train.parquet", records.LABELLED)
     heldout = records.read(paths.MIXED / "heldout.parquet", records.LABELLED)
+    lineage = records.read(paths.MIXED / "unused.parquet", columns=["id", "parents"])
+    refuse(preflight(train, heldout, lineage, render))  # before hours are spent; `curation doctor` says more
     with Bar() as bar:
         fitted = fit(train, heldout, settings, render, adapter=paths.ADAPTER, live=paths.TRAINING, progress=bar)
     records.write(fitted.consumed, paths.CONSUMED)
