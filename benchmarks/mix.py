@@ -110,10 +110,12 @@ def measure(folder: Path, variant: str, only: str) -> None:
     given = (cleaned, synthesized, {"raw": near}, sizes, params, RenderParams(), "template")
     decided = decide(*given, quality=quality)
     done = time.perf_counter()
+    del given, cleaned, synthesized, near, sizes, quality  # as in pipelines/mix.py
     if only == "mix":
         every = pl.concat([pl.scan_parquet(path) for path in places])
-        for name, rows in frames(lambda ids: every.filter(pl.col("id").is_in(ids.implode())).collect(), decided):
+        for name, rows in frames(every, decided):
             rec.write(rows, folder / f"out-{name}.parquet")
+            del rows
     print(f"  read {loaded - start:.1f} s, decide {done - loaded:.1f} s, write {time.perf_counter() - done:.1f} s", file=sys.stderr)  # fmt: skip
     seconds, cpu = time.perf_counter() - start, time.process_time() - worked
     peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024

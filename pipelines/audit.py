@@ -177,6 +177,13 @@ def _manifest(train: pl.DataFrame, heldout: pl.DataFrame, unused: pl.DataFrame) 
         for unit, number in counted.items():
             if said[name][unit] != number:
                 return Break("mix", f"{path} says {said[name][unit]} {unit} {name}; the files hold {number}", ())
+    by_part = manifest.amounts(train, "part")
+    for part, row in said["mixture"].items():
+        for unit, number in by_part.get(part, dict.fromkeys(row["achieved"], 0)).items():
+            if row["achieved"][unit] != number:
+                return Break(
+                    "mix", f"{path} says {row['achieved'][unit]} {unit} of {part}; the files hold {number}", ()
+                )
     if said["plan_hash"] != manifest.plan_hash(train):
         return Break("mix", f"{path}: the plan's hash is not that of data/mixed/train.parquet", ())
     return None

@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 
 
 def work() -> str:
+    import polars as pl
+
     from curation.mix import MixParams, decide, frames
     from curation.render import RenderParams
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
     decided = decide(**inputs(settings, render))
     facts, heights = decided.manifest, {}
-    for name, rows in frames(_texts, decided):
+    # A decision needs no texts, and all of them at once are a lot of memory: they are read when they are written.
+    texts = [
+        pl.scan_parquet(corpus.cleaned / "records.parquet").select(records.LABELLED.keys())
+        for corpus in paths.CORPORA.values()
+    ]
+    for name, rows in frames(pl.concat(texts), decided):
         records.write(rows, paths.MIXED / f"{name}.parquet")
         heights[name] = rows.height
+        del rows  # else it would stay while the next one is made
     write_json(facts, paths.MIXED / "manifest.json")
     flat = {
         "unit": facts["unit"],
@@ -37,19 +45,6 @@ def work() -> str:
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
     return f"{heights['train']} train, {heights['heldout']} held out, {heights['unused']} unused; {facts['unit']}: {shares}"
-
-
-def _texts(ids: pl.Series) -> pl.DataFrame:
-    """The records of `ids`, read when they are written: a decision needs no texts, and all of them at once are a lot of memory."""
-    import polars as pl
-
-    found = [
-        pl.scan_parquet(corpus.cleaned / "records.parquet")
-        .select(records.LABELLED.keys())
-        .filter(pl.col("id").is_in(ids.implode()))
-        for corpus in paths.CORPORA.values()
-    ]
-    return pl.concat(found).collect()
 
 
 def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:

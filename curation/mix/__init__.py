@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,26 +104,22 @@ def mix(
     """`train`, `heldout`, `unused` frames of TRAIN, HELDOUT and UNUSED, and the `manifest`; arguments as of `decide`."""
     decided = decide(cleaned, synthesized, near, sizes, params, render, template, verdicts=verdicts, quality=quality)
     every = pl.concat([cleaned.select(rec.LABELLED.keys()), synthesized.select(rec.LABELLED.keys())])
-    made = frames(lambda ids: every.filter(pl.col("id").is_in(ids.implode())), decided)
-    return dict(made) | {"manifest": decided.manifest}
+    return dict(frames(every.lazy(), decided)) | {"manifest": decided.manifest}
 
 
-def frames(texts: Callable[[pl.Series], pl.DataFrame], decided: Decision) -> Iterator[tuple[str, pl.DataFrame]]:
+def frames(texts: pl.LazyFrame, decided: Decision) -> Iterator[tuple[str, pl.DataFrame]]:
     """train (by position), heldout and unused (by id), one after the other, since three at once are a lot of memory.
 
-    `texts`: ids → their records with labels, in any order.
+    `texts`: the records of both corpora with labels, scanned or in memory, in any order.
     """
-    yield "train", _whole(texts, decided.train.sort("position"), TRAIN)
-    yield "heldout", _whole(texts, decided.heldout.sort("id"), HELDOUT)
-    yield "unused", _whole(texts, decided.unused.sort("id"), UNUSED)
-
-
-def _whole(texts: Callable[[pl.Series], pl.DataFrame], rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """`rows` in their order with all columns of `schema`; what a decision has of its own (such as weight) stands."""
-    own = ["weight", *(name for name in schema if name not in rec.LABELLED)]
-    found = texts(rows["id"].unique()).drop("weight")
-    joined = rows.select("id", *own).join(found, on="id", how="left", maintain_order="left")
-    return joined.select(pl.col(n).cast(t) for n, t in schema.items())
+    for name, schema, key in (("train", TRAIN, "position"), ("heldout", HELDOUT, "id"), ("unused", UNUSED, "id")):
+        rows = getattr(decided, name)
+        # What a decision has of its own (such as weight) stands; the rest is the record's.
+        own = rows.lazy().select("id", "weight", *(n for n in schema if n not in rec.LABELLED))
+        joined = (
+            texts.drop("weight").join(own, on="id", how="inner").select(pl.col(n).cast(t) for n, t in schema.items())
+        )
+        yield name, joined.collect().sort(key)
 
 
 def _known_parts(every: pl.DataFrame, params: MixParams) -> None:

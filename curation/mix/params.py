@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -139,12 +139,17 @@ class MixParams(Params):
     seed: int = 0
     heldout: HeldoutParams = HeldoutParams()
 
-    @field_validator("ratios")
+    @field_validator("ratios", mode="before")
     @classmethod
-    def _weights(cls, value: Ratios | str) -> Ratios | str:
+    def _weights(cls, value: Any) -> Any:
         if isinstance(value, str):
             presets.preset(value)
             return value
+        numbers = isinstance(value, dict) and all(
+            isinstance(weight, int | float) and not isinstance(weight, bool) for weight in value.values()
+        )
+        if not numbers:
+            raise ValueError(f"numbers by bucket, or one of {', '.join(presets.names())}, are accepted")
         return checked(value)
 
     @field_validator("parts")

@@ -204,6 +204,7 @@ FAULTS = [
     ({"ratios": {"replay": 1}}, "mix.ratios: found {'replay': 1}; value error, replay is a share of the whole: set mix.replay."),
     ({"ratios": {"general": 0}}, "mix.ratios: found {'general': 0}; value error, weights ≥ 0, at least one above 0, are accepted."),
     ({"ratios": "domain_heavi"}, "mix.ratios: found 'domain_heavi'; value error, no preset 'domain_heavi'; accepted: balanced, domain_heavy, core_and_tail, or weights by bucket (nearest: domain_heavy)."),
+    ({"ratios": {"domain": "much"}}, "mix.ratios: found {'domain': 'much'}; value error, numbers by bucket, or one of balanced, domain_heavy, core_and_tail, are accepted."),
     ({"exhaustion": "renormalise"}, "value error, exhaustion renormalise fills up to a size; set mix.size."),
     ({"phases": [{"name": "A", "share": 0.5, "ratios": {"general": 1}}]}, "value error, phases: shares add up to 0.5; 1 is accepted."),
     ({"unit": "rows", "phases": [{"name": "A", "share": 1, "ratios": {"general": 1}}]}, "value error, phases: a step is filled by tokens, found unit rows; set mix.unit to tokens."),
