@@ -45,6 +45,16 @@ def main() -> None:
     mix.add_argument(
         "--harder", metavar="FILE", help="scores by task type of an earlier run: suggest mix.task_weights from them"
     )
+    health = add(
+        "health", _health, "diversity by task type: alarms with the rows behind them", "curation health --corpus mixed"
+    )
+    health.add_argument(
+        "--corpus",
+        choices=("raw", "generated", "mixed"),
+        default="raw",
+        help="cleaned rows (raw), made rows, or the mixture",
+    )
+    health.add_argument("--json", action="store_true", help="print every measure and alarm as JSON")
     doctor = add(
         "doctor",
         _doctor,
@@ -52,7 +62,9 @@ def main() -> None:
         "curation doctor --show-mask luya_en-0f3c…",
     )
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-    doctor.add_argument("--show-mask", metavar="ID", help="print a row's tokens instead, those that bear loss in colour")
+    doctor.add_argument(
+        "--show-mask", metavar="ID", help="print a row's tokens instead, those that bear loss in colour"
+    )
     add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
     accept = add(
         "accept",
@@ -118,6 +130,12 @@ def _mix(arguments: argparse.Namespace) -> int:
 
     plan(arguments.by, arguments.ladder, Path(arguments.harder) if arguments.harder else None)
     return 0
+
+
+def _health(arguments: argparse.Namespace) -> int:
+    from pipelines import health
+
+    return health.main(arguments.corpus, arguments.json)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
