@@ -59,8 +59,8 @@ def _greatest(problem: _Problem, top: float, lack: Lack) -> Choice:
             reasons[found.side] = found
             low, high = (middle, high) if found.side == "small" and best is None else (low, middle)
     if best is None:
-        # A greater whole than `top` is out of reach: the scarcest part ends there.
-        said = str(reasons.get("small", lack))
+        # The last reasons on either side of the border: both must be told, for neither alone is the obstacle.
+        said = ", and with a greater whole ".join(str(reasons[side]) for side in ("small", "large") if side in reasons)
         raise ConfigError(
             f"{said}; the whole is at most {top:.0f} {problem.params.unit} with these weights. Ask for less, or add rows."
         )

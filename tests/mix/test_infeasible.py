@@ -128,6 +128,12 @@ CASES = [
         "mix.targets[1]: bucket domain has a target already (mix.targets[0]); leave one out.",
     ),
     (
+        {"targets": [{"bucket": "domain", "rows": 60}, {"task_type": "math", "fraction": 0.3}]},
+        "mix.targets[1]: task_type math is asked for 25 rows, and math_code has room for 8 of them, and with a greater whole "
+        "mix.targets[1]: task_type math is asked for 26 rows and 25 are there; the whole is at most 180 rows with these weights. Ask "
+        "for less, or add rows.",
+    ),
+    (
         {"quality": {"temperature": 1.0}},
         "mix.quality.temperature: asks for quality, and no row has a number in the column `quality`; leave it out, or let rows carry one.",
     ),
