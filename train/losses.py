@@ -1,7 +1,8 @@
 """Loss weights, the weighted loss of a step, and losses of rows: what training optimises and evaluation measures.
 
-With token weights w and negative log-likelihoods l (nats), a step's loss is Σ w·l / Σ w over all of its sequences:
-every labelled token counts by its own weight, however rows fall into sequences.
+With token weights w and negative log-likelihoods l (nats), a step's loss is Σ w·l / Σ w over all of its sequences,
+however rows fall into sequences. Under `token_mean` w is a token's own weight; under `sample_mean` a row's weights are
+divided by their sum, so that Σ w·l / Σ w is the (weighted) mean of the rows' mean losses.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 
 def token_weights(encoded: Encoded, record: Mapping[str, Any], params: TrainParams) -> list[float]:
-    """The loss weight of each token: turn weight × row weight (null: 1) × `replay_weight` for replay rows."""
+    """The loss weight of each token: turn weight × row weight (null: 1) × `replay_weight` for replay rows.
+
+    Under `sample_mean` this is divided by the sum of the row's turn weights: what a row weighs does not hang on its length.
+    """
     row = 1.0 if record["weight"] is None else record["weight"]
     if record["bucket"] == "replay":
         row *= params.replay_weight
+    if params.loss == "sample_mean":
+        row /= sum(encoded.weights) or 1.0
     return [w * row for w in encoded.weights]
 
 
@@ -30,19 +36,29 @@ def labels(encoded: Encoded) -> list[int]:
 
 
 def label_nll(model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihood (nats) of the label tokens of one sequence, 1×L, and their places in it.
+    """Negative log-likelihood (nats) of the label tokens of one sequence, 1×L, and their places in it."""
+    from torch.nn.functional import cross_entropy
+
+    logits, places = label_logits(model, inputs)
+    return cross_entropy(logits, inputs["labels"][0][places], reduction="none"), places
+
+
+def label_logits(model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """float32 logits, n×V, from which the n label tokens of one sequence, 1×L, are predicted, and the labels' places in it.
 
     Logits are built where a label follows, and nowhere else. TRL's fused head scores every place on a CPU and computes its
     logits twice; leaving it out took 29% off a step at equal loss and gradient.
     """
-    from torch.nn.functional import cross_entropy
-
-    labels = inputs["labels"][0]
-    places = (labels[1:] != -100).nonzero()[:, 0]
+    places = (inputs["labels"][0][1:] != -100).nonzero()[:, 0]
     given = {k: v for k, v in inputs.items() if k != "labels"}
     # `use_cache=False`: with a cache the mask that keeps packed rows apart is not built, and rows read each other.
-    logits = model(**given, use_cache=False, logits_to_keep=places).logits[0]
-    return cross_entropy(logits.float(), labels[places + 1], reduction="none"), places + 1
+    return model(**given, use_cache=False, logits_to_keep=places).logits[0].float(), places + 1
+
+
+def divergence(logits: Tensor, base: Tensor) -> Tensor:
+    """KL(p‖q) in nats of each of n distributions over V tokens: p of `logits` n×V, q of the base model's `base` n×V."""
+    ours, theirs = logits.log_softmax(-1), base.log_softmax(-1)
+    return (ours.exp() * (ours - theirs)).sum(-1)
 
 
 def weighted_loss(nll: Tensor, weights: Tensor, total: Tensor) -> Tensor:

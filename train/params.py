@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from curation.params import Params
@@ -26,6 +28,9 @@ class TrainParams(Params):
     # 0: each row is seen once or twice, so there is little to overfit, NEFTune perturbs already, and PEFT takes its
     # short path without dropout (one matrix product less for each layer).
     lora_dropout: float = Field(0.0, ge=0, lt=1)
+    # token_mean: every label token counts the same, so long answers bear most of the loss; sample_mean: every row does.
+    loss: Literal["token_mean", "sample_mean"] = "token_mean"
+    kl_beta: float = Field(0.0, ge=0)  # weight of the divergence from the base model; 0: not computed
     replay_weight: float = Field(1.0, gt=0)  # multiplies the loss weight of rows in the bucket `replay`
     eval_steps: int = Field(10, ge=1)  # steps between held-out losses; checkpoints are kept at the same steps
     eval_tokens: int = Field(3000, ge=1)  # held-out rows are read on the way until they hold so many tokens

@@ -209,6 +209,7 @@ def _trainer(
         rows=list(rows.select("id", "repeat", "task_type").iter_rows()),
         heldout=(lambda m: _nats(row_nll(m, watched))) if watched else None,
         patience=params.patience,
+        kl_beta=params.kl_beta,
         eval_steps=params.eval_steps,
         watch=watch,
         progress=progress,
@@ -251,7 +252,7 @@ def _key(rows: pl.DataFrame, watched: pl.DataFrame, params: TrainParams, render:
         "render": render.model_dump(),
         "model": model,
         "watched": watched["content_hash"].to_list(),
-        "versions": [torch.__version__, trl.__version__, "1"],
+        "versions": [torch.__version__, trl.__version__, "2"],
     }
     return xxhash.xxh3_128_hexdigest(json.dumps([data, turns, settings], sort_keys=True, default=str).encode())
 

@@ -20,7 +20,7 @@ from trl import SFTTrainer
 
 from curation.errors import DataError
 from curation.progress import Progress
-from train.losses import label_nll, weighted_loss
+from train.losses import divergence, label_logits, weighted_loss
 
 STATE = "temper.json"  # written last: a checkpoint without it is not whole
 BEST = "best.safetensors"
@@ -46,13 +46,15 @@ class Trainer(SFTTrainer):
 
     def __init__(
         self, *, rows: Sequence[tuple[str, int, str]], heldout: Heldout | None, patience: int, eval_steps: int,
-        watch: Watch, progress: Progress, total_tokens: int, **given: Any,
+        kl_beta: float, watch: Watch, progress: Progress, total_tokens: int, **given: Any,
     ) -> None:  # fmt: skip
         super().__init__(**given)
         self.data_collator = Collator(self.data_collator)
         self._signature_columns: Any = ["input_ids", "labels", "seq_lengths", "loss_weights", "rows"]
         self.rows = rows
         self.heldout = heldout
+        self.kl_beta = kl_beta
+        self.special = torch.tensor(sorted(given["processing_class"].all_special_ids))
         self.watch = watch
         self.history: list[dict[str, Any]] = []
         self.consumed: list[tuple[int, int, str, int, int, int, float]] = []
@@ -80,16 +82,38 @@ class Trainer(SFTTrainer):
     ) -> torch.Tensor:
         """A sequence's share of the step's weighted loss; writes down the rows that the model was given."""
         rows = inputs.pop("rows")[0]
-        nll, places = label_nll(model, {k: v for k, v in inputs.items() if k != "loss_weights"})
-        weights = inputs["loss_weights"][0][places]
+        weights = inputs.pop("loss_weights")[0]
+        logits, places = label_logits(model, inputs)
+        labels, weights = inputs["labels"][0][places], weights[places]
+        nll = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
         loss = weighted_loss(nll, weights, num_items_in_batch)
+        sums = {"special": (nll, torch.isin(labels, self.special.to(labels.device)))}
+        if self.kl_beta:
+            apart = divergence(logits, self._base_logits(model, inputs))
+            loss = loss + self.kl_beta * weighted_loss(apart, weights, num_items_in_batch)
+            sums["kl"] = (apart, torch.ones_like(labels, dtype=torch.bool))
         if not torch.isfinite(loss):
             raise DataError(
                 f"train: step {self.state.global_step + 1}: the loss is {loss.item()}; lower train.learning_rate, or look at "
                 f"the rows {', '.join(sorted({self.rows[r][0] for r in rows.tolist()}))}."
             )
         self._note(rows, rows[places], nll.detach().double(), weights.double())
+        for name, (values, chosen) in sums.items():
+            self._add_up(name, values.detach().double()[chosen], weights.double()[chosen])
         return loss
+
+    def _base_logits(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Logits of the model without its adapter, and without NEFTune's noise, which comes in training mode only."""
+        model.eval()
+        with torch.no_grad(), self.accelerator.unwrap_model(model).disable_adapter():
+            logits, _ = label_logits(model, inputs)
+        model.train()
+        return logits
+
+    def _add_up(self, name: str, values: torch.Tensor, weights: torch.Tensor) -> None:
+        """Σ w·value and Σ w of this step, by name."""
+        lost, pull = self._step_sums.get(name, (0.0, 0.0))
+        self._step_sums[name] = (lost + float((values * weights).sum()), pull + float(weights.sum()))
 
     def _note(self, rows: torch.Tensor, labelled: torch.Tensor, nll: torch.Tensor, weights: torch.Tensor) -> None:
         """Writes down a sequence: `rows` a token, and `labelled` (its row), nll and weight of each label token."""
@@ -102,20 +126,20 @@ class Trainer(SFTTrainer):
             identity, repeat, task_type = self.rows[number]
             self.read_tokens += count
             self.consumed.append((step, sequence, identity, repeat, count, n, round(pull / n, 6) if n else 0.0))
-            lost, weight = self._step_sums.get(task_type, (0.0, 0.0))
-            self._step_sums[task_type] = (lost + float((nll[mine] * weights[mine]).sum()), weight + pull)
+            self._add_up(f"task/{task_type.replace('/', '_')}", nll[mine], weights[mine])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Keeps an entry a step: loss over all and by task type (weighted nats a token), gradient norm, learning rate."""
+        """Keeps an entry a step, in weighted nats a token: loss over all, by task type and of special tokens, divergence.
+
+        Beside them gradient norm and learning rate.
+        """
         if "grad_norm" not in logs:
             return
-        lost = sum(total for total, _ in self._step_sums.values())
-        pull = sum(weight for _, weight in self._step_sums.values())
+        tasks = [sums for name, sums in self._step_sums.items() if name.startswith("task/")]
+        lost, pull = (sum(parts) for parts in zip(*tasks, strict=True)) if tasks else (0.0, 0.0)
         entry: dict[str, Any] = {"step": self.state.global_step, "train/loss": lost / pull if pull else 0.0}
         entry |= {
-            f"train/task/{task.replace('/', '_')}": total / weight
-            for task, (total, weight) in sorted(self._step_sums.items())
-            if weight
+            f"train/{name}": total / weight for name, (total, weight) in sorted(self._step_sums.items()) if weight
         }
         self._step_sums = {}
         self.add(entry | {"train/grad_norm": float(logs["grad_norm"]), "train/learning_rate": logs["learning_rate"]})

@@ -111,7 +111,7 @@ def test_training_metrics(settings: TrainParams, run: tuple[Fitted, Path]) -> No
     fitted, folder = run
     metrics = json.loads((folder / "live/metrics.json").read_text())
     assert metrics["step"] == fitted.steps
-    assert set(metrics["train"]) == {"loss", "task", "grad_norm", "learning_rate"}
+    assert set(metrics["train"]) == {"loss", "task", "special", "grad_norm", "learning_rate"}
     assert "text_prose" in metrics["train"]["task"]
     rates = [float(line.split("\t")[1]) for line in
              (folder / "live/plots/metrics/train/learning_rate.tsv").read_text().splitlines()[1:]]  # fmt: skip
@@ -120,6 +120,21 @@ def test_training_metrics(settings: TrainParams, run: tuple[Fitted, Path]) -> No
     heldout = (folder / "live/plots/metrics/heldout/nll.tsv").read_text().splitlines()[1:]
     assert [int(line.split("\t")[0]) for line in heldout] == [0, *range(2, fitted.steps + 1, 2)]
     assert fitted.heldout_best <= fitted.heldout_before
+
+
+def test_divergence_from_the_base_is_zero_at_first_and_held_down_by_its_weight(
+    settings: TrainParams, mixture: pl.DataFrame, heldout: pl.DataFrame, render: RenderParams, tmp_path: Path
+) -> None:
+    def divergences(beta: float) -> list[float]:
+        params = settings.model_copy(update={"kl_beta": beta, "neftune_alpha": 0.0, "learning_rate": 2e-3})
+        live = tmp_path / f"live{beta}"
+        fit(mixture, heldout.head(0), params, render, adapter=tmp_path / "adapter", live=live)
+        return [float(x.split("\t")[1]) for x in (live / "plots/metrics/train/kl.tsv").read_text().splitlines()[1:]]
+
+    loose, tight = divergences(1e-6), divergences(1.0)
+    assert loose[0] == tight[0] == pytest.approx(0.0, abs=1e-5)
+    assert loose[-1] > 1e-4
+    assert tight[-1] < loose[-1]
 
 
 def test_early_stopping_keeps_the_best(
