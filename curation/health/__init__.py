@@ -49,15 +49,16 @@ def health(records: pl.DataFrame, embedding: pl.DataFrame | None = None) -> Heal
 def prepared(records: pl.DataFrame) -> pl.DataFrame:
     """Chat rows, each id once, sorted by it, with what the measures read.
 
-    `system`, `prompt`, `answer` (all turns of a side joined), `users`, `answers` (lists; what the assistant said between two
-    user turns is one entry), `prompt_length`, `answer_length` (Chinese characters + 2 × words).
+    `borrowed`: made by noise, with the answer of its parent. `system`, `prompt`, `answer`: all turns of a side joined.
+    `users`, `answers`: lists; what the assistant said between two user turns is one entry. `prompt_length`,
+    `answer_length`: Chinese characters + 2 × words.
     """
     rows = rec.sides(records.filter(pl.col("kind") == "chat").unique("id").sort("id"))
     turns = [_turns(messages) for messages in rows["messages"].to_list()]
     return rows.select(
         "id",
         "content_hash",
-        "kind",
+        (rec.tagged("robustness:") & (pl.col("parents").list.len().fill_null(0) > 0)).alias("borrowed"),
         pl.col("task_type").fill_null("unlabelled"),
         "system",
         "prompt",

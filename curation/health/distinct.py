@@ -29,7 +29,7 @@ def distinct(texts: list[list[str]], n: int) -> float | None:
 
 def measure(frame: pl.DataFrame) -> Measure:
     """`distinct_1` and `distinct_2` by task type and script; null where a group has too little text."""
-    rows = frame.filter((pl.col("kind") == "chat") & (pl.col("answer") != "")).with_columns(
+    rows = frame.filter((pl.col("answer") != "") & ~pl.col("borrowed")).with_columns(
         pl.col("answer").map_elements(script, return_dtype=pl.String).alias("script")
     )
     table, found = [], []

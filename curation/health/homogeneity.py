@@ -26,7 +26,7 @@ def measure(frame: pl.DataFrame) -> Measure:
     `shared_runs` = Σ c(c-1) / ((n-1) Σ c) over runs that c of n answers have: the expected share of one answer's runs
     that stand in another answer taken at random.
     """
-    rows = frame.filter((pl.col("kind") == "chat") & (pl.col("answer") != "")).with_columns(
+    rows = frame.filter((pl.col("answer") != "") & ~pl.col("borrowed")).with_columns(
         pl.col("answer").map_elements(lambda t: " ".join(units(t)), return_dtype=pl.String).alias("plain"),
     )
     rows = rows.with_columns(
@@ -69,6 +69,7 @@ def measure(frame: pl.DataFrame) -> Measure:
         "homogeneity",
         pl.DataFrame(table, schema=schema).sort("task_type"),
         tuple(found),
+        "rows made by noise are left out: they keep their parent's answer; "
         f"types with short or closed answers are shown, not judged: {', '.join(CLOSED)}",
     )
 

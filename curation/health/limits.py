@@ -22,7 +22,7 @@ LIMITS: dict[str, float] = {
     "shared_runs": 0.02,
     # distinct pairs of units among 2,000 of a type's answers, in one script; broad sets 0.64 to 0.92
     "distinct_2": 0.5,
-    # mean cosine distance between two prompts of a type; the starter sources have 0.77 to 0.92
+    # mean cosine distance between two prompts of a type; the starter sources have 0.83 to 0.92
     "spread": 0.6,
     # share of a type's conversations that change their topic: half of them, and the type is not what they are about
     "topic_switches": 0.5,

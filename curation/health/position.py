@@ -40,7 +40,7 @@ def _unit_at(text: str, offset: int) -> int:
 
 def measure(frame: pl.DataFrame) -> Measure:
     """Share of long prompts whose answer draws most on each third; `no_overlap`: rows where it draws on none."""
-    long = frame.filter(pl.col("kind") == "chat").with_columns(
+    long = frame.with_columns(
         pl.col("users").list.first().fill_null("").alias("first_prompt"),
         pl.col("answers").list.first().fill_null("").alias("first_answer"),
     )

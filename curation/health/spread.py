@@ -29,7 +29,7 @@ def measure(frame: pl.DataFrame, embedding: pl.DataFrame | None) -> Measure:
 
     `embedding`: content_hash, prompt (unit vector), not_applicable; None: no such signal, every row is `not_scored`.
     """
-    chat = frame.filter(pl.col("kind") == "chat").select("id", "task_type", "content_hash")
+    chat = frame.select("id", "task_type", "content_hash")
     if embedding is None:
         vectors = chat.with_columns(
             pl.lit(None, pl.List(pl.Float32)).alias("vector"), pl.lit("not_scored").alias("reason")

@@ -90,6 +90,12 @@ def test_homogeneity_counts():
     assert (one["same_start"], one["start"]) == (0.0, "")  # no answer goes on after six units
 
 
+def test_a_noisy_copy_keeps_its_parents_answer_on_purpose():
+    copy = record("n", "wrte a pome", "Roses are red.") | {"tags": ["robustness:typo"], "parents": ["a"]}
+    found = homogeneity.measure(frame(record("a", "Write a poem", "Roses are red."), copy))
+    assert found.table.select("rows", "same_answer").row(0) == (1, 0.0)
+
+
 def test_distinct_n_of_equally_many():
     assert distinct([["a"] * 2000], 1) == 1 / 2000
     assert distinct([[str(i) for i in range(2001)]], 2) == 1.0
