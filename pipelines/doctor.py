@@ -54,7 +54,7 @@ def doctor(as_json: bool = False) -> int:
     warned = sum(f.level == "advice" for f in found)
     healthy = len(CHECKS) - len({f.check for f in found if f.level == "failure"})
     verdict = "the train stage would refuse" if failures else "ready to train"
-    console.print(f"{healthy} of {len(CHECKS)} checks passed, {warned} pieces of advice: {verdict}.")
+    console.print(f"{healthy} of {len(CHECKS)} checks passed, advice on {warned}: {verdict}.")
     return int(failures > 0)
 
 
