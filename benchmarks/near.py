@@ -1,36 +1,51 @@
-"""Near duplicates from parquet to pairs: ours beside a rensa loop and a datasketch loop.
+"""Near duplicates from parquet to pairs, clusters and ledger: ours beside the peers, and a corpus that grows by a thousandth.
 
-    python -m benchmarks.near --rows 20000            # all three, interleaved, median of 3
-    python -m benchmarks.near --rows 1000000 --only ours --runs 1
+    python -m benchmarks.near --rows 10000 100000 1000000     # what `make bench` runs
+    python -m benchmarks.near --rows 20000 --only ours rensa --runs 3
 
-The corpus is made from a seed: sentences of data/sources (a word soup without them) with words exchanged, so that rows are
-strangers, and planted copies: exact, light, medium and heavy edits. The loops do what their manuals show: a Python loop
-that cuts shingles, sketches, inserts and queries, and keeps candidates whose estimated similarity reaches the floor. Each run
-has its own process; imports, compilation and a warm-up on 200 rows are not counted.
+The corpus is that of benchmarks/corpus.py. Each run has its own process; imports, compilation and a warm-up on 200 rows are not
+counted, runs are interleaved and medians are shown. What each contender does:
+
+- ours: `near.compute` (pairs with their true Jaccard, parquet) and `duplicates.decide` (clusters by survivor, ledger), as the stages do.
+- rensa, datasketch: the loop of their manuals: cut shingles, sketch, query, insert; candidates whose estimated similarity reaches
+  the limit are pairs, and a row goes when a kept one is its pair.
+- text-dedup, datatrove, SemHash: each in a venv of its own in the cache folder, by its own interface, set as its documentation
+  advises for a threshold of 0.8 (benchmarks/peers.py). They start from a column of texts.
+
+One judge for all: shingles of five words or Chinese characters, cut by this file, and true Jaccard. `pairs`: planted pairs at or above
+0.8; recall is the share of them that do not both stay. Precision is the share of dropped rows that reach 0.8 with a row that stays.
+`lost` are clusters of which nothing stays.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
+import math
+import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks import peers
+from benchmarks.corpus import UNIT, Corpus, build
+from benchmarks.corpus import edited as edited
+from benchmarks.corpus import sentences as sentences
 from curation import records as rec
 
-FLOOR, PERMUTATIONS, BANDS = 0.5, 128, 32
-NGRAM = 5
-COPIES = {"exact": 0.0, "light": 0.01, "medium": 0.04, "heavy": 0.15}  # share of units that are edited
-UNIT = re.compile(r"[㐀-鿿]|[^\W_㐀-鿿]+")
+LIMIT, FLOOR, PERMUTATIONS, BANDS, NGRAM = 0.8, 0.5, 128, 32, 5
+COLUMNS = ("content_hash", "kind", "messages", "text")
+# More rows would take a contender hours: the sentence encoder reads some hundred texts a second, the Python loops some thousand.
+MOST = {"rensa": 100_000, "datasketch": 100_000, "text-dedup": 100_000, "datatrove": 100_000, "semhash": 10_000}
 
 
 def shingles(text: str) -> set[str]:
@@ -38,209 +53,322 @@ def shingles(text: str) -> set[str]:
     return {" ".join(units[i : i + NGRAM]) for i in range(max(1, len(units) - NGRAM + 1))}
 
 
-def sentences(folder: Path, rng: random.Random) -> tuple[list[str], list[str]]:
-    """Chinese and English sentences."""
-    found: list[str] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        strings = re.findall(r'"((?:[^"\\]|\\.)*)"', path.read_text(encoding="utf-8", errors="ignore"))
-        for text in strings:
-            found += [s.strip() for s in re.split(r"(?<=[。！？])|(?<=[.!?]) |\\n", text)]
-    chinese = sorted({s for s in found if len(re.findall(r"[一-鿿]", s)) > 8})
-    english = sorted({s for s in found if len(re.findall(r"[A-Za-z]{2,}", s)) > 6 and not re.search(r"[一-鿿\\]", s)})
-    if len(chinese) < 100 or len(english) < 100:
-        letters = [chr(c) for c in range(0x4E00, 0x4E00 + 3000)]
-        words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5000)]
-        chinese = ["".join(rng.choices(letters, k=rng.randint(8, 30))) + "。" for _ in range(3000)]
-        english = [" ".join(rng.choices(words, k=rng.randint(6, 20))) + "." for _ in range(3000)]
-    return chinese, english
-
-
-def edited(text: str, share: float, vocabulary: list[str], rng: random.Random) -> str:
-    """`text` with `share` of its units exchanged, cut or doubled."""
-
-    def change(match: re.Match[str]) -> str:
-        if rng.random() >= share:
-            return match[0]
-        return rng.choice((rng.choice(vocabulary), "", match[0] * 2))
-
-    return UNIT.sub(change, text) if share else text
-
-
-def corpus(rows: int, seed: int) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
-    """Records in random order (`id` is the number of a row) and the planted pairs (numbers)."""
-    rng = random.Random(seed)
-    pools = sentences(Path("data/sources"), rng)
-    vocabularies = [sorted({u for s in pool for u in UNIT.findall(s)}) for pool in pools]
-    made: list[tuple[str, str, int]] = []
-    planted, seen = [], set()
-    while len(made) < rows:
-        if made and rng.random() < 0.2:
-            original = rng.randrange(len(made))
-            prompt, answer, tongue = made[original]
-            share = rng.choice(list(COPIES.values()))
-            text = edited(answer, share, vocabularies[tongue], rng)
-            if text == answer:
-                prompt += "!"
-            if (prompt, text) in seen:
-                continue
-            seen.add((prompt, text))
-            made.append((prompt, text, tongue))
-            planted.append((original, len(made) - 1))
-            continue
-        tongue = int(rng.random() >= 0.4)
-        size, parts = int(min(4000, rng.lognormvariate(6.12, 0.62))), []
-        while sum(len(p.encode()) for p in parts) < size:
-            parts.append(edited(rng.choice(pools[tongue]), 0.3, vocabularies[tongue], rng))
-        made.append((parts[0], ("" if tongue == 0 else " ").join(parts[1:]) or parts[0], tongue))
-    messages = [[rec.message("user", p), rec.message("assistant", a)] for p, a, _ in made]
-    frame = rec.frame(
-        {"id": str(i), "content_hash": rec.content_hash(m, None, None), "kind": "chat", "messages": m}
-        for i, m in enumerate(messages)
-    )
-    return frame.sample(fraction=1.0, shuffle=True, seed=seed), planted
-
-
-def ours(path: Path) -> Iterator[tuple[str, str, float]]:
+def ours(path: Path, out: Path) -> None:
     from curation.score.near import NearParams, compute
 
     params = NearParams(floor=FLOOR, permutations=PERMUTATIONS, ngram_words=NGRAM, ngram_chars=NGRAM)
-    found = (
-        compute(rec.read(path, columns=["content_hash", "kind", "messages", "text"]), params)
-        .select("content_hash", "neighbours")
-        .explode("neighbours")
-        .drop_nulls()
+    sidecar = compute(rec.read(path, columns=COLUMNS), params)
+    rec.write(sidecar, out.with_suffix(".pairs"), "content_hash")
+    ledger(path, sidecar).write_parquet(out)
+
+
+def ledger(path: Path, sidecar: pl.DataFrame) -> pl.DataFrame:
+    """`clean`'s rows of rule near_duplicate when there is no other signal: `content_hash`, `duplicate_of`, `similarity`."""
+    from curation.clean import duplicates
+
+    rows = rec.read(path, columns=("content_hash", "kind")).select(
+        pl.col("content_hash").alias("id"),
+        "content_hash",
+        "kind",
+        pl.lit([], pl.List(pl.String)).alias("parents"),
+        pl.lit([], pl.List(pl.String)).alias("tags"),
+        pl.lit(None, pl.String).alias("verdict"),
+        pl.lit("human").alias("origin"),
+        pl.lit(None, pl.String).alias("task_type"),
+        pl.lit(0).alias("length.answer_chars"),
+        pl.lit("").alias("exact.answer_key"),
     )
-    other = pl.col("neighbours").struct.field("other")
-    pairs = found.filter(pl.col("content_hash") < other).unnest("neighbours")
-    yield from pairs.iter_rows()
+    signals = {
+        "exact": sidecar.select("content_hash", key="content_hash"),
+        "near": sidecar,
+        "semantic": sidecar.clear(),
+    }
+    gone = duplicates.decide(rows, signals, duplicates.DuplicateParams(near=LIMIT), None)
+    return gone.select(pl.col("id").alias("content_hash"), "duplicate_of", pl.col("value").alias("similarity"))
 
 
-def texts(path: Path) -> Iterator[tuple[str, str]]:
+def texts(path: Path) -> Iterable[tuple[str, str]]:
     for key, messages in rec.read(path, columns=["content_hash", "messages"]).iter_rows():
         yield key, "\n".join(m["content"] for m in messages)
 
 
-def rensa(path: Path) -> Iterator[tuple[str, str, float]]:
+def of_pairs(pairs: Iterable[tuple[str, str]], out: Path) -> None:
+    """Rows in the order of content hashes; each goes when a kept row is its pair."""
+    alike: dict[str, list[str]] = {}
+    for pair in pairs:
+        alike.setdefault(max(pair), []).append(min(pair))
+    gone: dict[str, str] = {}
+    for key in sorted(alike):
+        if kept := next((other for other in alike[key] if other not in gone), None):
+            gone[key] = kept
+    columns = {"content_hash": list(gone), "duplicate_of": list(gone.values())}
+    pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_parquet(out)
+
+
+def rensa(path: Path, out: Path) -> None:
     from rensa import RMinHash, RMinHashLSH
 
     lsh = RMinHashLSH(threshold=FLOOR, num_perm=PERMUTATIONS, num_bands=BANDS)
     sketches: list[tuple[str, RMinHash]] = []
+    pairs = []
     for key, text in texts(path):
         sketch = RMinHash(num_perm=PERMUTATIONS, seed=42)
         sketch.update(list(shingles(text)))
-        for i in lsh.query(sketch):
-            if (similarity := sketch.jaccard(sketches[i][1])) >= FLOOR:
-                yield (*sorted((key, sketches[i][0])), similarity)
+        pairs += [(key, sketches[i][0]) for i in lsh.query(sketch) if sketch.jaccard(sketches[i][1]) >= LIMIT]
         lsh.insert(len(sketches), sketch)
         sketches.append((key, sketch))
+    of_pairs(pairs, out)
 
 
-def datasketch(path: Path) -> Iterator[tuple[str, str, float]]:
+def datasketch(path: Path, out: Path) -> None:
     from datasketch import MinHash, MinHashLSH
 
     lsh = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, PERMUTATIONS // BANDS))
     sketches: dict[str, MinHash] = {}
+    pairs = []
     for key, text in texts(path):
         sketch = MinHash(num_perm=PERMUTATIONS)
         sketch.update_batch([s.encode() for s in shingles(text)])
-        for other in lsh.query(sketch):
-            if (similarity := sketch.jaccard(sketches[other])) >= FLOOR:
-                yield (*sorted((key, other)), similarity)
+        pairs += [(key, other) for other in lsh.query(sketch) if sketch.jaccard(sketches[other]) >= LIMIT]
         lsh.insert(key, sketch)
         sketches[key] = sketch
+    of_pairs(pairs, out)
 
 
-CONTENDERS = {"ours": ours, "rensa": rensa, "datasketch": datasketch}
+LOOPS: dict[str, Callable[[Path, Path], None]] = {"ours": ours, "rensa": rensa, "datasketch": datasketch}
+CONTENDERS = (*LOOPS, *peers.PEERS)
+
+
+def grown(corpus: Corpus, folder: Path) -> dict[str, float]:
+    """Seconds of one full run, and of the new rows on the index of the others; raises AssertionError unless survivors are the same."""
+    from curation.score.near import NearParams
+    from curation.score.near_index import NearIndex, copies
+
+    params = NearParams(floor=FLOOR, permutations=PERMUTATIONS, ngram_words=NGRAM, ngram_chars=NGRAM)
+
+    def add(index: Path, path: Path) -> float:
+        start = time.perf_counter()
+        at = NearIndex(index, params)
+        at.add(rec.read(path, columns=COLUMNS)).write_parquet(folder / "new-pairs.parquet")
+        copies(at, LIMIT).write_parquet(folder / "ledger.parquet")
+        return time.perf_counter() - start
+
+    for path in (corpus.warm, corpus.new):  # compiles
+        add(folder / "warm", path)
+        ours(path, folder / "warm.parquet")
+    built = add(folder / "index", corpus.records)
+    grew = add(folder / "index", corpus.new)
+    both = folder / "both.parquet"
+    rec.write(pl.concat([rec.read(corpus.records), rec.read(corpus.new)]), both)
+    start = time.perf_counter()
+    ours(both, folder / "whole.parquet")
+    full = time.perf_counter() - start
+    one, other = pl.read_parquet(folder / "whole.parquet"), pl.read_parquet(folder / "ledger.parquet")
+    if set(one["content_hash"]) != set(other["content_hash"]):
+        raise AssertionError(f"{corpus.rows} rows and the new ones: the survivors are not those of a full run")
+    return {"index": built, "new": grew, "full": full}
 
 
 def measure(name: str, path: Path, warm: Path, out: Path) -> None:
-    """One run in this process: seconds and peak memory as JSON, the pairs as parquet."""
-    list(CONTENDERS[name](warm))
-    start, worked = time.perf_counter(), time.process_time()
-    pairs = list(CONTENDERS[name](path))
-    seconds, worked = time.perf_counter() - start, time.process_time() - worked
-    used = peak()
-    pl.DataFrame(pairs, orient="row", schema={"a": pl.String, "b": pl.String, "similarity": pl.Float64}).write_parquet(
-        out
+    """One run in this process: prints seconds as JSON, writes the ledger."""
+    LOOPS[name](warm, out)
+    start, worked = time.perf_counter(), sum(os.times()[:4])
+    LOOPS[name](path, out)
+    print(json.dumps({"seconds": time.perf_counter() - start, "cpu": sum(os.times()[:4]) - worked}))
+
+
+def run(command: list[str]) -> dict[str, float] | str:
+    """What the command prints last, as JSON, and the most memory that it and its children held; or why it failed."""
+    peak, over = 0.0, threading.Event()
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        ) as process:
+
+            def watch() -> None:
+                nonlocal peak
+                while not over.wait(0.1):
+                    peak = max(peak, held(process.pid))
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            printed = process.stdout.read()
+            over.set()
+            watcher.join()
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().strip().splitlines()
+            return said[-1] if said else f"ended with {process.returncode}"
+    return json.loads(printed.strip().splitlines()[-1]) | {"peak_mb": peak}
+
+
+def held(session: int) -> float:
+    """Memory of all processes of a session in MB; of a single one the most that it ever held."""
+    now, most = 0, 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if os.getsid(int(stat.parent.name)) != session:
+                continue
+            status = (stat.parent / "status").read_text()
+        except (OSError, ValueError):
+            continue
+        sizes = dict(re.findall(r"(VmHWM|VmRSS):\s+(\d+)", status))
+        now, most = now + int(sizes.get("VmRSS", 0)), max(most, int(sizes.get("VmHWM", 0)))
+    return max(now, most) / 1024
+
+
+class Judge:
+    """Recall, precision and clusters lost whole of a ledger, by true Jaccard on shingles of this file."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        rows = pl.read_parquet(corpus.records, columns=["content_hash"])
+        known = pl.read_parquet(corpus.known).join(rows, on="content_hash", how="semi", maintain_order="left")
+        known = known.filter(pl.len().over("cluster") > 1)
+        self.sets = {key: shingles(text) for key, text in known.select("content_hash", "text").iter_rows()}
+        self.cluster: dict[int, list[str]] = {}
+        self.of = {}
+        self.pairs = []
+        for key, cluster, original in known.select("content_hash", "cluster", "original").iter_rows():
+            self.cluster.setdefault(cluster, []).append(key)
+            self.of[key] = cluster
+            if original in self.sets and self.jaccard(key, original) >= LIMIT:
+                self.pairs.append((key, original))
+
+    def jaccard(self, one: str, other: str) -> float:
+        a, b = self.sets[one], self.sets[other]
+        shared = len(a & b)
+        return shared / (len(a) + len(b) - shared)
+
+    def __call__(self, path: Path) -> dict[str, float]:
+        gone = set(pl.read_parquet(path)["content_hash"])
+        right = sum(
+            any(o not in gone and self.jaccard(key, o) >= LIMIT for o in self.cluster[self.of[key]])
+            for key in gone
+            if key in self.of
+        )
+        return {
+            "recall": sum(a in gone or b in gone for a, b in self.pairs) / max(1, len(self.pairs)),
+            "dropped": len(gone),
+            "precision": right / max(1, len(gone)),
+            "lost": sum(all(key in gone for key in keys) for keys in self.cluster.values()),
+        }
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def compared(corpus: Corpus, names: list[str], runs: int, work: Path) -> tuple[str, dict[str, float]]:
+    """The table of one corpus, and the median seconds of each contender."""
+    text = work / "texts.parquet"
+    pl.DataFrame(texts(corpus.records), schema=["id", "text"], orient="row").write_parquet(text)
+    found: dict[str, list[dict[str, float]]] = {}
+    left_out: dict[str, str] = {}
+    for turn in range(runs):
+        for name in names:
+            if name in left_out:
+                continue
+            note = (
+                f"more than {MOST[name]:,} rows would take too long" if corpus.rows > MOST.get(name, math.inf) else None
+            )
+            out = work / f"{name}.parquet"
+            if note is None and name in LOOPS:
+                files = [str(p) for p in (corpus.records, corpus.warm, out)]
+                result = run([sys.executable, "-m", "benchmarks.near", "--measure", name, *files])
+            elif note is None:
+                result = peers.command(name, text, out, work / name)
+                result = result if isinstance(result, str) else run(result)
+            else:
+                result = note
+            if isinstance(result, str):
+                left_out[name] = result
+                print(f"{corpus.rows:,} rows: {name} is left out: {result}", file=sys.stderr, flush=True)
+                continue
+            found.setdefault(name, []).append(result)
+            print(
+                f"{corpus.rows:,} rows, run {turn + 1} of {runs}: {name} {result['seconds']:.2f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    judge = Judge(corpus)
+    seconds = {name: statistics.median(r["seconds"] for r in results) for name, results in found.items()}
+    lines = []
+    for name, results in found.items():
+        score = judge(work / f"{name}.parquet")
+        times = seconds[name] / seconds["ours"] if "ours" in seconds else math.nan
+        lines.append([
+            name, f"{seconds[name]:.2f}", f"{corpus.rows / seconds[name]:,.0f}", f"{times:.1f}",
+            f"{statistics.median(r['cpu'] for r in results):.2f}",
+            f"{max(r['peak_mb'] for r in results):,.0f}", f"{score['recall']:.4f}", f"{score['precision']:.4f}",
+            f"{score['dropped']:,.0f}", f"{score['lost']:.0f}",
+        ])  # fmt: skip
+    heads = ("", "seconds", "rows/s", "times ours", "CPU s", "peak MB", "recall", "precision", "dropped", "lost")
+    known = pl.read_parquet(corpus.known, columns=["text"])["text"]
+    title = (
+        f"{corpus.rows:,} rows of mean {known.str.len_bytes().mean():.0f} bytes, {len(judge.cluster):,} clusters of two and more, "
+        f"{len(judge.pairs):,} planted pairs at {LIMIT} or above; median of {runs}"
     )
-    print(json.dumps({"seconds": seconds, "cpu": worked, "peak_mb": used}))
-
-
-def peak() -> float:
-    """Most memory that this process held, in MB. Not `getrusage`: its maximum is inherited from the parent."""
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
-
-
-def quality(
-    found: pl.DataFrame, frame: pl.DataFrame, planted: list[tuple[int, int]], seed: int
-) -> tuple[float, int, float]:
-    """Recall of planted pairs with true Jaccard ≥ 0.8, how many they are, and the share of 2,000 found pairs that reach the floor."""
-    said = {
-        key: "\n".join(m["content"] for m in messages)
-        for key, messages in frame.select("content_hash", "messages").iter_rows()
-    }
-    key = dict(frame.select(pl.col("id").cast(pl.Int64), "content_hash").iter_rows())
-
-    def jaccard(a: str, b: str) -> float:
-        left, right = shingles(said[a]), shingles(said[b])
-        return len(left & right) / len(left | right)
-
-    rng = random.Random(seed)
-    wanted = [
-        tuple(sorted((key[a], key[b]))) for a, b in rng.sample(planted, min(5000, len(planted))) if key[a] != key[b]
-    ]
-    wanted = [pair for pair in wanted if jaccard(*pair) >= 0.8]
-    pairs = set(found.select("a", "b").iter_rows())
-    sample = rng.sample(sorted(pairs), min(2000, len(pairs)))
-    right = sum(jaccard(*pair) >= FLOOR for pair in sample)
-    return sum(p in pairs for p in wanted) / max(1, len(wanted)), len(wanted), right / max(1, len(sample))
+    missing = "".join(f"\n\n{name} is left out: {why}." for name, why in left_out.items())
+    return f"{title}\n\n{table(heads, lines)}{missing}", seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=20000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000])
+    parser.add_argument("--runs", type=int, default=3, help="runs of corpora up to 100,000 rows; larger ones have one")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--grown", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        name, path, warm, out = args.measure
-        measure(name, Path(path), Path(warm), Path(out))
+        name, *files = args.measure
+        measure(name, *map(Path, files))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path, warm = Path(folder, "corpus.parquet"), Path(folder, "warm.parquet")
-        frame, planted = corpus(args.rows, args.seed)
-        rec.write(frame, path)
-        rec.write(frame.head(200), warm)
-        size = frame["messages"].list.eval(pl.element().struct.field("content").str.len_bytes()).list.sum().mean()
-        print(
-            f"{args.rows} rows of mean {size:.0f} bytes, {len(planted)} planted copies, floor {FLOOR}, median of {args.runs}"
-        )
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in args.only}
-        for _ in range(args.runs):
-            for name in args.only:
-                arguments = [name, str(path), str(warm), f"{folder}/{name}.parquet"]
-                command = [sys.executable, "-m", "benchmarks.near", "--measure", *arguments]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-                runs[name].append(json.loads(done.stdout))
-        heads = ("", "seconds", "rows/s", "time", "CPU s", "CPU", "recall", "precision", "pairs", "peak MB")
-        print("".join(f"{head:>11}" for head in heads))
-        first = next(iter(runs.values()))
-        for name, measured in runs.items():
-            seconds, cpu = (statistics.median(r[key] for r in measured) for key in ("seconds", "cpu"))
-            times, cpus = (
-                statistics.median(r[key] for r in measured) / statistics.median(r[key] for r in first)
-                for key in ("seconds", "cpu")
-            )
-            found = pl.read_parquet(f"{folder}/{name}.parquet")
-            recall, _, precision = quality(found, frame, planted, args.seed)
-            memory = max(r["peak_mb"] for r in measured)
-            cells = (
-                f"{seconds:.2f}", f"{args.rows / seconds:.0f}", f"{times:.1f}x", f"{cpu:.2f}", f"{cpus:.1f}x",
-                f"{recall:.4f}", f"{precision:.4f}", str(len(found)), f"{memory:.0f}",
-            )  # fmt: skip
-            print(f"{name:>11}" + "".join(f"{cell:>11}" for cell in cells))
+    if args.grown:
+        rows, folder = args.grown
+        print(json.dumps(grown(build(int(rows), args.seed), Path(folder))))
+        return
+    before: tuple[int, dict[str, float]] | None = None
+    growth, increments = [], []
+    for rows in args.rows:
+        print(f"{rows:,} rows: the corpus", file=sys.stderr, flush=True)
+        corpus = build(rows, args.seed)
+        work = Path(tempfile.mkdtemp(prefix="near-"))
+        try:
+            said, seconds = compared(corpus, args.only, args.runs if rows <= 100_000 else 1, work)
+            print(f"\n{said}", flush=True)
+            if before:
+                names = [name for name in seconds if name in before[1]]
+                power = {n: math.log(seconds[n] / before[1][n]) / math.log(rows / before[0]) for n in names}
+                growth.append([f"{before[0]:,} → {rows:,}", ", ".join(f"{n} {p:.2f}" for n, p in power.items())])
+            before = rows, seconds
+            if "ours" in args.only:
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.near",
+                    "--seed",
+                    str(args.seed),
+                    "--grown",
+                    str(rows),
+                    str(work),
+                ]
+                took = run(command)
+                if isinstance(took, str):
+                    raise SystemExit(f"the growing corpus failed: {took}")
+                share = took["new"] / took["full"]
+                cells = (f"{took['full']:.2f}", f"{took['index']:.2f}", f"{took['new']:.3f}", f"{share:.1%}")
+                increments.append([f"{rows:,} + {rows // 1000:,}", *cells])
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    if growth:
+        print(f"\nExponent of growth (seconds ~ rows^x)\n\n{table(('', 'exponent'), growth)}")
+    if increments:
+        heads = ("rows", "full run, s", "index built, s", "new rows on it, s", "of the full run")
+        print(f"\nA corpus that grows; the survivors are those of the full run\n\n{table(heads, increments)}")
 
 
 if __name__ == "__main__":
