@@ -230,8 +230,8 @@ def test_bad_input_gets_one_line_with_the_remedy(project, tmp_path):
         "ingest: ingest.sources: data/nowhere: no such file, folder or pattern; restore it or take the entry out of params.yaml."
     )
     assert said(("mix",), "replay: 0.05", "repaly: 0.05") == (
-        "mix: mix.repaly: unknown key; accepted: heldout, ratios, replay, seed, size, synthesized, tolerance, unit; "
-        "did you mean 'replay'?"
+        "mix: mix.repaly: unknown key; accepted: caps, exhaustion, floors, heldout, max_epochs, parts, phases, quality, ratios, "
+        "replay, seed, short_answers, size, synthesized, targets, task_weights, tolerance, unit, weights; did you mean 'replay'?"
     )
     assert "127.0.0.1:9" in said(
         ("synthesize",), "endpoint: local", "endpoint: http://127.0.0.1:9/v1", CURATION_CACHE=str(tmp_path / "c")
