@@ -59,15 +59,7 @@ def command(name: str, texts: Path, out: Path, work: Path) -> list[str] | str:
     return [str(part) for part in call]
 
 
-def clock() -> tuple[float, float]:
-    return time.perf_counter(), sum(os.times()[:4])  # own processor time and that of children
-
-
-def since(start: tuple[float, float]) -> dict[str, float]:
-    return {name: now - then for name, now, then in zip(("seconds", "cpu"), clock(), start, strict=True)}
-
-
-def text_dedup(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
+def text_dedup(texts: Path, work: Path) -> tuple[float, list[str]]:
     from datasets import Dataset, load_from_disk
 
     Dataset.from_parquet(str(texts), cache_dir=str(work / "cache")).save_to_disk(work / "in")
@@ -75,13 +67,13 @@ def text_dedup(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
         "path": work / "in", "cache_dir": work / "cache", "output": work / "out", "column": "text", "batch_size": 10000,
         "threshold": 0.8, "ngram": 5, "num_perm": 128, "min_length": 0, "hash_func": "xxh3", "num_proc": os.cpu_count(),
     }  # fmt: skip
-    start = clock()
+    start = time.perf_counter()
     call = [sys.executable, "-m", "text_dedup.minhash", *(str(a) for k, v in options.items() for a in (f"--{k}", v))]
     subprocess.run([*call, "--local"], check=True, stdout=sys.stderr)
-    return since(start), list(load_from_disk(str(work / "out"))["id"])
+    return time.perf_counter() - start, list(load_from_disk(str(work / "out"))["id"])
 
 
-def datatrove(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
+def datatrove(texts: Path, work: Path) -> tuple[float, list[str]]:
     import pyarrow.parquet as pq
     from datatrove.executor.local import LocalPipelineExecutor
     from datatrove.pipeline.dedup import MinhashDedupSignature
@@ -112,17 +104,17 @@ def datatrove(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
         ([MinhashDedupCluster(f"{work}/buckets", f"{work}/remove", config=config)], 1),
         ([ParquetReader(str(work / "in")), MinhashDedupFilter(f"{work}/remove"), ParquetWriter(f"{work}/out")], workers),
     ]  # fmt: skip
-    start = clock()
+    start = time.perf_counter()
     before = None
     for n, (pipeline, tasks) in enumerate(steps):
         before = LocalPipelineExecutor(
             pipeline, tasks=tasks, workers=workers, logging_dir=f"{work}/logs/{n}", depends=before
         )
     before.run()
-    return since(start), pq.read_table(work / "out", columns=["id"])["id"].to_pylist()
+    return time.perf_counter() - start, pq.read_table(work / "out", columns=["id"])["id"].to_pylist()
 
 
-def semhash(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
+def semhash(texts: Path, work: Path) -> tuple[float, list[str]]:
     import pyarrow.parquet as pq
     from semhash import SemHash
 
@@ -132,9 +124,9 @@ def semhash(texts: Path, work: Path) -> tuple[dict[str, float], list[str]]:
 
     encoder = SentenceTransformer(model, device="cpu")
     rows = pq.read_table(texts).to_pylist()
-    start = clock()
+    start = time.perf_counter()
     found = SemHash.from_records(rows, columns=["text"], model=encoder).self_deduplicate()
-    return since(start), [row["id"] for row in found.selected]
+    return time.perf_counter() - start, [row["id"] for row in found.selected]
 
 
 def main() -> None:
@@ -142,11 +134,11 @@ def main() -> None:
     import pyarrow.parquet as pq
 
     name, texts, out, work = sys.argv[1], *map(Path, sys.argv[2:5])
-    took, kept = {"text-dedup": text_dedup, "datatrove": datatrove, "semhash": semhash}[name](texts, work)
+    seconds, kept = {"text-dedup": text_dedup, "datatrove": datatrove, "semhash": semhash}[name](texts, work)
     stays = set(kept)
     gone = [key for key in pq.read_table(texts, columns=["id"])["id"].to_pylist() if key not in stays]
     pq.write_table(pa.table({"content_hash": pa.array(gone, pa.string())}), out)
-    print(json.dumps(took))
+    print(json.dumps({"seconds": seconds}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     index = NearIndex(Path("near"), NearParams())
     index.add(records)                # the first time: as long as `near.compute`
     index.add(more)                   # later: as long as `more` takes, and one pass over the stored band keys
-    copies(index, 0.8)                # which rows go: the same as if all had come at once
+    near_copies.choose(index, 0.8)    # curation/clean/near_copies.py: which rows go
 
 Each `add` leaves one folder of arrays that is never changed; they are mapped, not read, so memory holds what is touched. What all
 added rows together give is what `near.compute` gives for them, whatever the order and the size of the parts: `sidecar`
@@ -71,7 +71,7 @@ class NearIndex:
         known = self._holds(_as_bytes(records["content_hash"]))
         own = near._rows(records.filter(~pl.Series(known, dtype=pl.Boolean)))
         work = near._digests([own], self.params, progress)
-        hashes, base = _as_bytes(own.hashes), self._groups()
+        hashes, base = _as_bytes(own.hashes), self.groups()
         having = np.flatnonzero(work.count)
         identity, at, inverse = np.unique(work.identity[having], return_index=True, return_inverse=True)
         leader = having[at]  # rows stand in order of content hash: the first of a group is its smallest
@@ -110,7 +110,7 @@ class NearIndex:
         self._parts[-1] = replace(part, links=found, similarity=similarity, whole=complete)
         _save(self._parts[-1], self.folder, len(self._parts) - 1)
         fresh = (found >= base).any(axis=1)
-        ends = (_as_series(self.first_hashes(found[fresh, n])) for n in range(2))
+        ends = (as_series(self.first_hashes(found[fresh, n])) for n in range(2))
         return pl.DataFrame(dict(zip(("first", "second"), ends, strict=True))).with_columns(
             pl.Series("similarity", similarity[fresh], dtype=pl.Float64)
         )
@@ -131,7 +131,7 @@ class NearIndex:
             {"first": ends[:, 0], "second": ends[:, 1], "similarity": similarity}, schema_overrides=pairs.LINKS
         )
         reasons = pl.Series([None if g >= 0 else "no_units" for g in group.tolist()], dtype=pl.String)
-        return pairs.sidecar(pairs.Side(_as_series(hashes[order]), first), found, reasons)
+        return pairs.sidecar(pairs.Side(as_series(hashes[order]), first), found, reasons)
 
     def group(self) -> np.ndarray:
         """The number of each row's group, -1 without units; part by part, in the order of content hashes within."""
@@ -175,7 +175,8 @@ class NearIndex:
             base += len(part.identity)
         return out
 
-    def _groups(self) -> int:
+    def groups(self) -> int:
+        """How many groups there are; they are numbered from 0."""
         return sum(len(p.identity) for p in self._parts)
 
     def _width(self) -> Any:
@@ -211,7 +212,7 @@ class NearIndex:
         from curation.score import near_lookup
 
         asked = np.concatenate([keys, self._work(moved).keys]) if len(moved) else keys
-        if not len(asked) or not self._groups():
+        if not len(asked) or not self.groups():
             return np.zeros(0, np.int64), False
         begins, wanted, sizes = [0], [], []
         for band in range(asked.shape[1]):
@@ -249,42 +250,6 @@ class NearIndex:
             for row, own in zip(here.tolist(), local.tolist(), strict=True):
                 sets[start[row] : start[row + 1]] = part.sets[part.start[own] : part.start[own] + part.count[own]]
         return near._Work(sets, start[:-1], count, np.zeros(len(groups), np.uint64), keys)
-
-
-def copies(index: NearIndex, limit: float) -> pl.DataFrame:
-    """Rows that go when the smallest content hash ranks first: `content_hash`, `duplicate_of`, `similarity`, in the order of hashes.
-
-    Rows are visited by rank, and one goes when a kept row reaches `limit`; the most alike is named, of several the last.
-    Only rows that have a pair or an equal are looked at, so a million strangers cost nothing.
-    """
-    import numpy as np
-
-    from curation.score import near_lookup
-
-    ends, similarity = index.links()
-    alike = similarity >= limit
-    ends, similarity = ends[alike], similarity[alike]
-    numbers, place = np.unique(ends, return_inverse=True)
-    place = place.reshape(ends.shape)
-    order = np.argsort(index.first_hashes(numbers), kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    kept_by, best = near_lookup.choose(len(numbers), rank[place], similarity)
-
-    group = index.group()
-    size = np.bincount(group[group >= 0], minlength=index._groups())
-    lost = np.full(len(size), -1, np.int64)  # the group that a group goes for
-    value = np.ones(len(size))
-    gone = np.flatnonzero(kept_by >= 0)
-    lost[numbers[order[gone]]], value[numbers[order[gone]]] = numbers[order[kept_by[gone]]], best[gone]
-    rows = np.flatnonzero(group >= 0)
-    rows = rows[(lost[group[rows]] >= 0) | (size[group[rows]] > 1)]
-    hashes, own = index.hashes(rows), group[rows]
-    goes = (lost[own] >= 0) | (hashes != index.first_hashes(own))
-    hashes, own = hashes[goes], own[goes]
-    survivor = index.first_hashes(np.where(lost[own] >= 0, lost[own], own))
-    columns = {"content_hash": _as_series(hashes), "duplicate_of": _as_series(survivor), "similarity": value[own]}
-    return pl.DataFrame(columns).sort("content_hash")
 
 
 def _save(part: _Part, folder: Path, number: int) -> None:
@@ -325,5 +290,6 @@ def _as_bytes(hashes: pl.Series) -> np.ndarray:
     return np.array(hashes.to_numpy(), dtype="S") if len(hashes) else np.zeros(0, "S1")
 
 
-def _as_series(hashes: np.ndarray) -> pl.Series:
+def as_series(hashes: np.ndarray) -> pl.Series:
+    """Content hashes as bytes → as strings."""
     return pl.Series(hashes.astype(str).tolist() if len(hashes) else [], dtype=pl.String)

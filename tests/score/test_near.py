@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import records as rec
+from curation.clean import near_copies
 from curation.errors import DataError
 from curation.progress import silent
 from curation.score import near, near_index
@@ -411,9 +412,9 @@ def test_an_index_that_grows_is_what_one_run_gives(corpus: pl.DataFrame, tmp_pat
     assert index.sidecar().equals(whole)
     once = grown(tmp_path / "once", [corpus.reverse()], NearParams())
     assert once.sidecar().equals(whole)
-    gone = near_index.copies(index, 0.8)
+    gone = near_copies.choose(index, 0.8)
     assert len(gone) > 100
-    assert gone.equals(near_index.copies(once, 0.8))
+    assert gone.equals(near_copies.choose(once, 0.8))
 
 
 def test_an_index_with_crowds_is_what_one_run_gives(tmp_path: Path) -> None:
@@ -445,7 +446,7 @@ def test_however_an_index_is_parted_it_is_what_one_run_gives(said: list[tuple[st
                 group[k] == group[row] is not None or listed.get((group[row], group[k]), 0) >= 0.6 for k in kept
             ):
                 kept.add(row)
-        assert set(near_index.copies(index, 0.6)["content_hash"]) == set(group) - kept
+        assert set(near_copies.choose(index, 0.6)["content_hash"]) == set(group) - kept
 
 
 def test_copies_name_the_kept_row_that_is_most_alike(tmp_path: Path) -> None:
@@ -459,7 +460,7 @@ def test_copies_name_the_kept_row_that_is_most_alike(tmp_path: Path) -> None:
     index = near_index.NearIndex(tmp_path, NearParams())
     found = index.add(rows)
     assert sorted(found.rows()) == [("a", "c", 0.75), ("c", "d", 0.6)]
-    assert near_index.copies(index, 0.6).rows() == [("b", "a", 1.0), ("c", "a", 0.75)]
+    assert near_copies.choose(index, 0.6).rows() == [("b", "a", 1.0), ("c", "a", 0.75)]
     assert index.add(rows).rows() == []
 
 
