@@ -5,9 +5,9 @@ import pytest
 
 from curation.render import Encoded, Renderer, RenderParams
 from train.losses import divergence, label_nll, labels, row_nll, token_weights, weighted_loss
+from train.pack import pack, progress_rows
 from train.params import TrainParams
 from train.plan import plan
-from train.sft import pack, progress_rows
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from curation.errors import DataError, TemperError
 from curation.render import Encoded, Renderer, RenderParams
 from train.doctor import leaks, masks, packing, tokens
 from train.doctor.findings import Finding, failure, first
-from train.sft import encode
+from train.pack import encode
 
 CHECKS = {
     "no_rows": "data/mixed/train.parquet has rows",
