@@ -65,6 +65,19 @@ def main() -> None:
     doctor.add_argument(
         "--show-mask", metavar="ID", help="print a row's tokens instead, those that bear loss in colour"
     )
+    sweep = add(
+        "sweep",
+        _sweep,
+        "a grid of experiments for DVC's queue; said again, where each stands and what came out",
+        "curation sweep replay --set train.seed=17,18 --queue",
+    )
+    sweep.add_argument(
+        "grid", nargs="*", help="replay, domain, loss, learning_rate, epochs, seeds; several are multiplied"
+    )
+    sweep.add_argument(
+        "--set", action="append", default=[], metavar="KEY=V,V", help="values of a key of params.yaml, multiplied too"
+    )
+    sweep.add_argument("--queue", action="store_true", help="queue the runs that are not there yet")
     add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
     accept = add(
         "accept",
@@ -145,6 +158,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
         show_mask(arguments.show_mask)
         return 0
     return doctor(arguments.json)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from curation.errors import ConfigError
+    from pipelines.sweep import GRIDS, sweep
+
+    if not arguments.grid and not arguments.set:
+        raise ConfigError(f"name a grid ({', '.join(GRIDS)}) or give --set KEY=VALUE,VALUE.")
+    return sweep(arguments.grid, arguments.set, arguments.queue)
 
 
 def _gate(arguments: argparse.Namespace) -> int:

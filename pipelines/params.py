@@ -17,7 +17,7 @@ P = TypeVar("P", bound=Params)
 
 
 @cache
-def _text(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def models() -> dict[str, type[Params]]:
 
 def load(section: str, model: type[P], path: Path = PARAMS) -> P:
     """One section as its model. A section of another name anywhere in the file is an error too."""
-    text = _text(path)
+    text = read(path)
     accepted = (
         "render",
         "ingest",

@@ -1,0 +1,147 @@
+"""Ready grids of experiments for DVC's queue, and their results side by side. `curation sweep replay --queue`
+
+Said again, the command shows where each run stands; with --queue it adds only those that are not there yet, so a sweep that
+was stopped goes on. Runs belong to the commit they start from, as DVC's experiments do.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from curation.errors import ConfigError, DataError
+from pipelines import params
+
+Grid = Mapping[str, Sequence[str]]  # key of params.yaml → values, as they would be written there
+
+GRIDS: dict[str, tuple[str, Grid]] = {
+    "replay": ("the replay ladder", {"mix.replay": ("0.0", "0.01", "0.05", "0.1", "0.2")}),
+    "domain": ("the domain's weight", {"mix.ratios.domain": ("0.2", "0.4", "0.8")}),
+    "loss": ("token mean against sample mean", {"train.loss": ("token_mean", "sample_mean")}),
+    "learning_rate": ("peaks around the default", {"train.learning_rate": ("0.00005", "0.0001", "0.0002", "0.0004")}),
+    "epochs": ("whole epochs", {"train.max_steps": ("null",), "train.epochs": ("1", "2", "3")}),
+    "seeds": ("how much is luck", {"train.seed": ("17", "18", "19")}),
+}
+# Header → key of `dvc exp show`.
+RESULTS = {
+    "general": "share.general", "math_code": "share.math_code", "domain": "share.domain", "safety": "share.safety",
+    "replay": "share.replay", "held-out base": "heldout.nll_base", "trained": "heldout.nll_trained",
+    "verdict": "heldout.verdict", "benchmark": "benchmark.trained",
+}  # fmt: skip
+
+
+def parse_sets(given: Sequence[str]) -> Grid:
+    """`mix.replay=0,0.05` → {"mix.replay": ("0", "0.05")}; raises ConfigError."""
+    grid = {}
+    for text in given:
+        key, equals, values = text.partition("=")
+        found = tuple(v.strip() for v in values.split(",") if v.strip())
+        if not equals or not key.strip() or not found:
+            raise ConfigError(f"sweep: found {text!r}; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05.")
+        grid[key.strip()] = found
+    return grid
+
+
+def runs(grids: Sequence[Grid]) -> dict[str, dict[str, str]]:
+    """Every combination of the grids: name of the experiment → overrides."""
+    merged: dict[str, Sequence[str]] = {}
+    for grid in grids:
+        merged |= grid
+    found = {}
+    for values in itertools.product(*merged.values()):
+        overrides = dict(zip(merged, values, strict=True))
+        told = {k: v for k, v in overrides.items() if len(merged[k]) > 1} or overrides
+        # A name of a git reference: DVC keeps an experiment under it.
+        name = "_".join(f"{k.split('.')[-1]}-{v}" for k, v in told.items())
+        found[re.sub(r"[^A-Za-z0-9._-]|\.\.+|\.$", "-", name)] = overrides
+    return found
+
+
+def overridden(text: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+    """params.yaml as it will be under these overrides; raises ConfigError for a key that is not in it or a value not accepted."""
+    changed = copy.deepcopy(dict(text))
+    for key, value in overrides.items():
+        *above, last = key.split(".")
+        place: Any = changed
+        for part in above:
+            place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise ConfigError(f"sweep: {key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
+        place[last] = yaml.safe_load(value)
+    models = params.models()
+    for section in {key.split(".")[0] for key in overrides}:
+        params.parse(models[section], changed[section] or {}, section)
+    return changed
+
+
+def sweep(names: Sequence[str], sets: Sequence[str], queue: bool) -> int:
+    """Print what the grid comes to and where each run stands; with `queue`, put into DVC's queue what is not there yet."""
+    from rich.console import Console
+    from rich.table import Table
+
+    unknown = [n for n in names if n not in GRIDS]
+    if unknown:
+        raise ConfigError(
+            f"sweep: unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE."
+        )
+    planned = runs([*(GRIDS[n][1] for n in names), parse_sets(sets)])
+    text = params.read(params.PARAMS)
+    for overrides in planned.values():
+        overridden(text, overrides)
+    there = _there()
+    missing = [name for name in planned if name not in there]
+    if queue:
+        for done, name in enumerate(missing, 1):
+            _queue(name, planned[name])
+            print(f"queued {done} of {len(missing)}: {name}", flush=True)
+            there[name] = {"State": "Queued"}
+    console = Console()
+    table = Table(title=f"{len(planned)} runs", title_justify="left")
+    for header in ("run", "state", *RESULTS):
+        table.add_column(header, justify="left" if header in ("run", "state", "verdict") else "right")
+    for name in planned:
+        row = there.get(name, {"State": "not queued"})
+        table.add_row(name, row.get("State") or "Success", *(_shown(row.get(key)) for key in RESULTS.values()))
+    console.print(table)
+    if queue or any(row.get("State") == "Queued" for row in there.values()):
+        console.print("Run them: `dvc queue start --jobs 2`, or one after the other: `dvc exp run --run-all`.")
+    elif missing:
+        console.print("Nothing was queued; add --queue.")
+    return 0
+
+
+def _there() -> dict[str, dict[str, Any]]:
+    """Experiments of this commit by name, with what `dvc exp show` says of them."""
+    import dvc.api
+    from dvc.exceptions import DvcException
+
+    try:
+        rows = dvc.api.exp_show()
+    except DvcException as error:
+        raise DataError(
+            f"sweep: DVC cannot list experiments ({error}); run it in a git repository with dvc.yaml."
+        ) from None
+    return {row["Experiment"]: row for row in rows if row.get("Experiment")}
+
+
+def _queue(name: str, overrides: Mapping[str, str]) -> None:
+    call = ["dvc", "exp", "run", "--quiet", "--queue", "--name", name]
+    call += [part for key, value in overrides.items() for part in ("--set-param", f"{key}={value}")]
+    done = subprocess.run(call, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise DataError(
+            f"sweep: {name}: DVC did not queue it ({said[-1] if said else done.returncode}); mend that and run again."
+        )
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "None":
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
