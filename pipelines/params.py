@@ -18,6 +18,7 @@ P = TypeVar("P", bound=Params)
 
 @cache
 def read(path: Path) -> dict[str, Any]:
+    """The file as it stands, sections unparsed; raises ConfigError."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

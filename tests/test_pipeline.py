@@ -145,7 +145,7 @@ def test_a_row_taken_out_by_hand_is_named(project, name, monkeypatch):
     whole = path.read_bytes()
     table = pl.read_parquet(path)
     monkeypatch.chdir(project)
-    params._text.cache_clear()
+    params.read.cache_clear()
     try:
         table.slice(1).write_parquet(path)
         broken = audit.first_break()
@@ -170,7 +170,7 @@ def test_shuffled_sources_keep_the_same_rows(project, monkeypatch, tmp_path):
     from curation.repair import RepairParams, repair
     from pipelines import params, paths
 
-    params._text.cache_clear()
+    params.read.cache_clear()
     before = set(pl.read_parquet(project / "data/cleaned/records.parquet")["content_hash"])
     copy = tmp_path / "shuffled"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".git", ".dvc", "models", "reports"))

@@ -14,9 +14,9 @@ from pipelines import params, report
 @pytest.fixture(autouse=True)
 def fresh_params():
     """params.yaml is read once a process; each test has its own."""
-    params._text.cache_clear()
+    params.read.cache_clear()
     yield
-    params._text.cache_clear()
+    params.read.cache_clear()
 
 
 def test_files_give_the_run(tree, whole):

@@ -274,12 +274,12 @@ def test_the_train_stage_refuses_before_it_begins(
         records.write(frame, tmp_path / paths.MIXED / f"{name}.parquet")
     (tmp_path / "params.yaml").write_text(f"render: {{model: {healthy}, max_length: 96}}\n")
     monkeypatch.chdir(tmp_path)
-    params._text.cache_clear()
+    params.read.cache_clear()
     try:
         with pytest.raises(DataError) as error:
             train.work()
     finally:
-        params._text.cache_clear()
+        params.read.cache_clear()
     assert str(error.value) == (
         "preflight: leak: training and held-out rows share one group: 1 of the former, first r02 with r51; scores would be those "
         "of memory: run `dvc repro mix`; data/mixed is not to be edited by hand."
@@ -460,7 +460,7 @@ def test_the_command_prints_findings_as_json(
         records.write(frame, tmp_path / paths.MIXED / f"{name}.parquet")
     (tmp_path / "params.yaml").write_text(f"render: {{model: {healthy}, max_length: 96}}\n")
     monkeypatch.chdir(tmp_path)
-    params._text.cache_clear()
+    params.read.cache_clear()
     try:
         assert doctor.doctor(as_json=True) == 0
         told = json.loads(capsys.readouterr().out)
@@ -469,7 +469,7 @@ def test_the_command_prints_findings_as_json(
         with pytest.raises(DataError) as error:
             doctor.show_mask("r0")
     finally:
-        params._text.cache_clear()
+        params.read.cache_clear()
     assert told["passed"] and set(told["checks"]) == set(CHECKS)
     assert {f["check"] for f in told["findings"]} >= {"heldout_size", "size"}
     assert "⟦Ice is less dense than water, so it floats.<|im_end|>⟧" in shown
