@@ -43,6 +43,7 @@ BENCHMARKS = {
     "clean": Benchmark("Clean with another threshold", (), (100_000,)),
     "decontaminate": Benchmark("Decontamination", (), (100_000,)),
     "mix": Benchmark("Mix", (), (1_000_000,)),
+    "perplexity": Benchmark("Perplexity"),
     "language": Benchmark("Language"),
     "pii": Benchmark("Personal data and secrets"),
     "label": Benchmark("Labels"),
