@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def build(rows: int, seed: int = 7) -> Corpus:
     folder = cache.folder() / "benchmarks" / f"corpus-{rows}-{seed}-{recipe.hexdigest()[:12]}"
     made = Corpus(rows, *(folder / f"{name}.parquet" for name in ("records", "new", "known", "warm")))
     if not made.warm.exists():
+        for older in folder.parent.glob(f"corpus-{rows}-{seed}-*"):
+            shutil.rmtree(older, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         frame, known = _made(rows + rows // 1000, seed)
         rec.write(known, made.known, "content_hash")
@@ -89,7 +92,7 @@ def _made(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     vocabularies = [sorted({u for s in pool for u in UNIT.findall(s)}) for pool in pools]
     made: list[tuple[str, str, int]] = []
     origin: list[tuple[int, int, str | None]] = []  # cluster, original (-1: none), kind of copy
-    seen = set()
+    seen: set[tuple[str, str]] = set()
     while len(made) < rows:
         if made and rng.random() < 0.2:
             original = rng.randrange(len(made))
@@ -98,9 +101,9 @@ def _made(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
             text = edited(answer, COPIES[kind], vocabularies[tongue], rng)
             if text == answer:
                 prompt += "!"
-            if (key := hash((prompt, text))) in seen:
+            if (prompt, text) in seen:
                 continue
-            seen.add(key)
+            seen.add((prompt, text))
             made.append((prompt, text, tongue))
             origin.append((origin[original][0], original, kind))
             continue
@@ -108,7 +111,11 @@ def _made(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         size, parts = int(min(4000, rng.lognormvariate(6.0, 0.62))), []
         while sum(len(p.encode()) for p in parts) < size:
             parts.append(edited(rng.choice(pools[tongue]), 0.3, vocabularies[tongue], rng))
-        made.append((parts[0], ("" if tongue == 0 else " ").join(parts[1:]) or parts[0], tongue))
+        prompt, text = parts[0], ("" if tongue == 0 else " ").join(parts[1:]) or parts[0]
+        if (prompt, text) in seen:
+            continue
+        seen.add((prompt, text))
+        made.append((prompt, text, tongue))
         origin.append((len(origin), -1, None))
     frames, hashes = [], []
     for begin in range(0, rows, _PART):
@@ -130,6 +137,4 @@ def _made(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
             "text": [f"{p}\n{a}" for p, a, _ in made],
         }
     )
-    return pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=seed), known.unique(
-        "content_hash", keep="first", maintain_order=True
-    )
+    return pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=seed), known

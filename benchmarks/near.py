@@ -134,8 +134,6 @@ def datasketch(path: Path, out: Path) -> None:
     sketches: dict[str, MinHash] = {}
     pairs = []
     for key, text in texts(path):
-        if key in sketches:  # it refuses a key that is there
-            continue
         sketch = MinHash(num_perm=PERMUTATIONS)
         sketch.update_batch([s.encode() for s in shingles(text)])
         pairs += [(key, other) for other in lsh.query(sketch) if sketch.jaccard(sketches[other]) >= LIMIT]
