@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import xxhash
 import yaml
 
 from curation.errors import ConfigError, DataError
@@ -28,28 +31,31 @@ GRIDS: dict[str, tuple[str, Grid]] = {
     "epochs": ("whole epochs", {"train.max_steps": ("null",), "train.epochs": ("1", "2", "3")}),
     "seeds": ("how much is luck", {"train.seed": ("17", "18", "19")}),
 }
+BUCKETS = ("general", "math_code", "domain", "safety", "replay")
 # Header → key of `dvc exp show`.
 RESULTS = {
-    "general": "share.general", "math_code": "share.math_code", "domain": "share.domain", "safety": "share.safety",
-    "replay": "share.replay", "held-out base": "heldout.nll_base", "trained": "heldout.nll_trained",
-    "verdict": "heldout.verdict", "benchmark": "benchmark.trained",
+    "base": "heldout.nll_base", "trained": "heldout.nll_trained", "held-out": "heldout.verdict", "benchmark": "benchmark.trained",
 }  # fmt: skip
+_OUTSIDE = re.compile(r",(?![^\[{]*[\]}])")  # commas that stand in no bracket
 
 
 def parse_sets(given: Sequence[str]) -> Grid:
-    """`mix.replay=0,0.05` → {"mix.replay": ("0", "0.05")}; raises ConfigError."""
+    """`mix.replay=0,0.05` → {"mix.replay": ("0", "0.05")}; commas inside brackets part nothing. Raises ConfigError."""
     grid = {}
     for text in given:
         key, equals, values = text.partition("=")
-        found = tuple(v.strip() for v in values.split(",") if v.strip())
+        found = tuple(v.strip() for v in _OUTSIDE.split(values) if v.strip())
         if not equals or not key.strip() or not found:
             raise ConfigError(f"sweep: found {text!r}; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05.")
         grid[key.strip()] = found
     return grid
 
 
-def runs(grids: Sequence[Grid]) -> dict[str, dict[str, str]]:
-    """Every combination of the grids: name of the experiment → overrides."""
+def runs(grids: Sequence[Grid], text: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Every combination of the grids: name of the experiment → overrides; raises ConfigError for one that params refuse.
+
+    A name says the values that vary and ends in a digest of all params, so that a run of other params has another name.
+    """
     merged: dict[str, Sequence[str]] = {}
     for grid in grids:
         merged |= grid
@@ -57,9 +63,11 @@ def runs(grids: Sequence[Grid]) -> dict[str, dict[str, str]]:
     for values in itertools.product(*merged.values()):
         overrides = dict(zip(merged, values, strict=True))
         told = {k: v for k, v in overrides.items() if len(merged[k]) > 1} or overrides
-        # A name of a git reference: DVC keeps an experiment under it.
-        name = "_".join(f"{k.split('.')[-1]}-{v}" for k, v in told.items())
-        found[re.sub(r"[^A-Za-z0-9._-]|\.\.+|\.$", "-", name)] = overrides
+        changed = json.dumps(overridden(text, overrides), sort_keys=True, default=str)
+        words = "_".join(f"{k.split('.')[-1]}-{v}" for k, v in told.items())
+        # DVC keeps an experiment under this name, as a git reference.
+        name = re.sub(r"[^A-Za-z0-9._-]|\.\.+", "-", words).strip("-.")[:60]
+        found[f"{name}-{xxhash.xxh3_64_hexdigest(changed.encode())[:5]}"] = overrides
     return found
 
 
@@ -73,7 +81,10 @@ def overridden(text: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[st
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
             raise ConfigError(f"sweep: {key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"sweep: {key}: {value!r} is not YAML; quote it or mend its brackets.") from None
     models = params.models()
     for section in {key.split(".")[0] for key in overrides}:
         params.parse(models[section], changed[section] or {}, section)
@@ -90,24 +101,26 @@ def sweep(names: Sequence[str], sets: Sequence[str], queue: bool) -> int:
         raise ConfigError(
             f"sweep: unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE."
         )
-    planned = runs([*(GRIDS[n][1] for n in names), parse_sets(sets)])
-    text = params.read(params.PARAMS)
-    for overrides in planned.values():
-        overridden(text, overrides)
+    planned = runs([*(GRIDS[n][1] for n in names), parse_sets(sets)], params.read(params.PARAMS))
     there = _there()
-    missing = [name for name in planned if name not in there]
+    missing = [name for name in planned if name not in there or there[name].get("State") == "Failed"]
     if queue:
         for done, name in enumerate(missing, 1):
             _queue(name, planned[name])
             print(f"queued {done} of {len(missing)}: {name}", flush=True)
             there[name] = {"State": "Queued"}
     console = Console()
-    table = Table(title=f"{len(planned)} runs", title_justify="left")
-    for header in ("run", "state", *RESULTS):
-        table.add_column(header, justify="left" if header in ("run", "state", "verdict") else "right")
+    table = Table(
+        title=f"{len(planned)} runs; mixture in percent: {', '.join(BUCKETS)}", title_justify="left", box=None
+    )
+    for header in ("run", "state", "mixture", *RESULTS):
+        table.add_column(header, justify="left" if header in ("run", "state", "verdict") else "right", overflow="fold")
     for name in planned:
         row = there.get(name, {"State": "not queued"})
-        table.add_row(name, row.get("State") or "Success", *(_shown(row.get(key)) for key in RESULTS.values()))
+        shares = [row.get(f"share.{bucket}") for bucket in BUCKETS]
+        mixture = " ".join(f"{share:.0%}"[:-1] if isinstance(share, float) else "–" for share in shares)
+        told = mixture if isinstance(row.get("share.replay"), float) else ""
+        table.add_row(name, row.get("State") or "Success", told, *(_shown(row.get(key)) for key in RESULTS.values()))
     console.print(table)
     if queue or any(row.get("State") == "Queued" for row in there.values()):
         console.print("Run them: `dvc queue start --jobs 2`, or one after the other: `dvc exp run --run-all`.")
@@ -131,7 +144,7 @@ def _there() -> dict[str, dict[str, Any]]:
 
 
 def _queue(name: str, overrides: Mapping[str, str]) -> None:
-    call = ["dvc", "exp", "run", "--quiet", "--queue", "--name", name]
+    call = [sys.executable, "-m", "dvc", "exp", "run", "--quiet", "--queue", "--name", name]
     call += [part for key, value in overrides.items() for part in ("--set-param", f"{key}={value}")]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:

@@ -13,23 +13,42 @@ from pipelines import sweep
 TEXT = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text(encoding="utf-8"))
 
 
+def words(found):
+    """Names without their digests."""
+    return [name.rsplit("-", 1)[0] for name in found]
+
+
 def test_a_grid_is_every_combination_under_names_that_git_takes():
-    found = sweep.runs([sweep.GRIDS["loss"][1], sweep.parse_sets(["mix.replay=0,0.05", "train.max_steps=3"])])
-    assert list(found) == [
+    found = sweep.runs([sweep.GRIDS["loss"][1], sweep.parse_sets(["mix.replay=0,0.05", "train.max_steps=3"])], TEXT)
+    assert words(found) == [
         "loss-token_mean_replay-0", "loss-token_mean_replay-0.05", "loss-sample_mean_replay-0", "loss-sample_mean_replay-0.05",
     ]  # fmt: skip
-    assert found["loss-sample_mean_replay-0.05"] == {
-        "train.loss": "sample_mean", "mix.replay": "0.05", "train.max_steps": "3",
-    }  # fmt: skip
-    assert list(sweep.runs([{"train.seed": ("17",)}])) == ["seed-17"]
-    assert list(sweep.runs([{"label.taxonomy": ("a b/../c.yaml",)}])) == ["taxonomy-a-b---c.yaml"]
+    assert list(found.values())[-1] == {"train.loss": "sample_mean", "mix.replay": "0.05", "train.max_steps": "3"}
+    assert words(sweep.runs([{"train.seed": ("17",)}], TEXT)) == ["seed-17"]
+    assert words(sweep.runs([{"label.taxonomy": ("a b/../c.yaml",)}], TEXT)) == ["taxonomy-a-b---c.yaml"]
 
 
-def test_every_ready_grid_is_accepted_by_params():
-    for _, grid in sweep.GRIDS.values():
-        for overrides in sweep.runs([grid]).values():
-            changed = sweep.overridden(TEXT, overrides)
-            assert changed != TEXT or any(len(v) > 1 for v in grid.values())
+def test_a_run_of_other_params_has_another_name():
+    replay = sweep.GRIDS["replay"][1]
+    first, again = (list(sweep.runs([replay], TEXT)) for _ in range(2))
+    other = list(sweep.runs([replay, {"train.seed": ("99",)}], TEXT))
+    edited = list(sweep.runs([replay], TEXT | {"train": TEXT["train"] | {"lora_r": 8}}))
+    assert first == again
+    assert words(first) == words(other) == words(edited)
+    assert not set(first) & set(other)
+    assert not set(first) & set(edited)
+
+
+def test_commas_inside_brackets_part_nothing():
+    assert sweep.parse_sets(["mix.ratios={general: 1, domain: 2},balanced"]) == {
+        "mix.ratios": ("{general: 1, domain: 2}", "balanced")
+    }
+
+
+def test_every_ready_grid_is_accepted_by_params_and_changes_them():
+    for name, (_, grid) in sweep.GRIDS.items():
+        made = [sweep.overridden(TEXT, overrides) for overrides in sweep.runs([grid], TEXT).values()]
+        assert sum(changed != TEXT for changed in made) >= len(made) - 1, name
 
 
 @pytest.mark.parametrize(
@@ -39,6 +58,7 @@ def test_every_ready_grid_is_accepted_by_params():
         ({"mix.replay.share": "0.1"}, "sweep: mix.replay.share: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay": "2"}, "mix.replay"),
         ({"train.loss": "mean"}, "train.loss"),
+        ({"mix.ratios": "{general: 1"}, "sweep: mix.ratios: '{general: 1' is not YAML; quote it or mend its brackets."),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_before_anything_is_queued(overrides, fault):
