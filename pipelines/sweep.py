@@ -46,7 +46,7 @@ def parse_sets(given: Sequence[str]) -> Grid:
         key, equals, values = text.partition("=")
         found = tuple(v.strip() for v in _OUTSIDE.split(values) if v.strip())
         if not equals or not key.strip() or not found:
-            raise ConfigError(f"sweep: found {text!r}; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05.")
+            raise ConfigError(f"found {text!r}; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05.")
         grid[key.strip()] = found
     return grid
 
@@ -80,11 +80,11 @@ def overridden(text: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[st
         for part in above:
             place = place.get(part) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
-            raise ConfigError(f"sweep: {key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
+            raise ConfigError(f"{key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
         try:
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise ConfigError(f"sweep: {key}: {value!r} is not YAML; quote it or mend its brackets.") from None
+            raise ConfigError(f"{key}: {value!r} is not YAML; quote it or mend its brackets.") from None
     models = params.models()
     for section in {key.split(".")[0] for key in overrides}:
         params.parse(models[section], changed[section] or {}, section)
@@ -99,7 +99,7 @@ def sweep(names: Sequence[str], sets: Sequence[str], queue: bool) -> int:
     unknown = [n for n in names if n not in GRIDS]
     if unknown:
         raise ConfigError(
-            f"sweep: unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE."
+            f"unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE."
         )
     planned = runs([*(GRIDS[n][1] for n in names), parse_sets(sets)], params.read(params.PARAMS))
     there = _there()
@@ -138,7 +138,7 @@ def _there() -> dict[str, dict[str, Any]]:
         rows = dvc.api.exp_show()
     except DvcException as error:
         raise DataError(
-            f"sweep: DVC cannot list experiments ({error}); run it in a git repository with dvc.yaml."
+            f"DVC cannot list experiments ({error}); run it in a git repository with dvc.yaml."
         ) from None
     return {row["Experiment"]: row for row in rows if row.get("Experiment")}
 
@@ -150,7 +150,7 @@ def _queue(name: str, overrides: Mapping[str, str]) -> None:
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise DataError(
-            f"sweep: {name}: DVC did not queue it ({said[-1] if said else done.returncode}); mend that and run again."
+            f"{name}: DVC did not queue it ({said[-1] if said else done.returncode}); mend that and run again."
         )
 
 

@@ -54,11 +54,11 @@ def test_every_ready_grid_is_accepted_by_params_and_changes_them():
 @pytest.mark.parametrize(
     ("overrides", "fault"),
     [
-        ({"mix.repaly": "0.1"}, "sweep: mix.repaly: not a key of params.yaml; `params.yaml` lists and explains all of them."),
-        ({"mix.replay.share": "0.1"}, "sweep: mix.replay.share: not a key of params.yaml; `params.yaml` lists and explains all of them."),
+        ({"mix.repaly": "0.1"}, "mix.repaly: not a key of params.yaml; `params.yaml` lists and explains all of them."),
+        ({"mix.replay.share": "0.1"}, "mix.replay.share: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay": "2"}, "mix.replay"),
         ({"train.loss": "mean"}, "train.loss"),
-        ({"mix.ratios": "{general: 1"}, "sweep: mix.ratios: '{general: 1' is not YAML; quote it or mend its brackets."),
+        ({"mix.ratios": "{general: 1"}, "mix.ratios: '{general: 1' is not YAML; quote it or mend its brackets."),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_before_anything_is_queued(overrides, fault):
@@ -70,4 +70,4 @@ def test_a_fault_is_told_before_anything_is_queued(overrides, fault):
 def test_a_set_without_values_is_refused():
     with pytest.raises(ConfigError) as error:
         sweep.parse_sets(["mix.replay"])
-    assert str(error.value) == "sweep: found 'mix.replay'; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05."
+    assert str(error.value) == "found 'mix.replay'; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05."
