@@ -28,7 +28,13 @@ from pathlib import Path
 # What `pip install` is asked for.
 PEERS = {
     "text-dedup": ["text-dedup==0.4.0"],
-    "datatrove": ["datatrove[io,processing]==0.10.1", "spacy==3.8.18", "jieba==0.42.1", "pyarrow==26.0.1", "xxhash==3.8.2"],
+    "datatrove": [
+        "datatrove[io,processing]==0.10.1",
+        "spacy==3.8.18",
+        "jieba==0.42.1",
+        "pyarrow==26.0.1",
+        "xxhash==3.8.2",
+    ],
     "semhash": ["semhash==0.5.0", "pyarrow==26.0.1"],
 }
 

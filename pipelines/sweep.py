@@ -98,9 +98,7 @@ def sweep(names: Sequence[str], sets: Sequence[str], queue: bool) -> int:
 
     unknown = [n for n in names if n not in GRIDS]
     if unknown:
-        raise ConfigError(
-            f"unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE."
-        )
+        raise ConfigError(f"unknown grid {unknown[0]!r}; accepted: {', '.join(GRIDS)}, or --set KEY=VALUE,VALUE.")
     planned = runs([*(GRIDS[n][1] for n in names), parse_sets(sets)], params.read(params.PARAMS))
     there = _there()
     missing = [name for name in planned if name not in there or there[name].get("State") == "Failed"]
@@ -137,9 +135,7 @@ def _there() -> dict[str, dict[str, Any]]:
     try:
         rows = dvc.api.exp_show()
     except DvcException as error:
-        raise DataError(
-            f"DVC cannot list experiments ({error}); run it in a git repository with dvc.yaml."
-        ) from None
+        raise DataError(f"DVC cannot list experiments ({error}); run it in a git repository with dvc.yaml.") from None
     return {row["Experiment"]: row for row in rows if row.get("Experiment")}
 
 
