@@ -21,7 +21,7 @@ def unit_hash(seed: int, text: str) -> float:
 
 
 def links(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> pl.DataFrame:
-    """Pairs of row numbers `one`, `other` that must stay together: same content, near pairs, parents, groups.
+    """Pairs of row numbers `one`, `other` that must stay together: same content, near copies, parents, groups.
 
     Rows that share something are each linked to the first that has it, so that no node but rows is needed.
     """
@@ -39,13 +39,36 @@ def links(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) ->
     found.append(lineage.join(known, on="parents").select("one", "other"))
     found.append(lineage.select("one", first("parents")))  # a parent that is not here still holds its children together
     known = by_hash.filter(pl.col("one") == pl.col("other")).select("content_hash", "one")
-    for sidecar in near.values():
+    return pl.concat([*found, *_alike(known, near, floor)])
+
+
+def _alike(known: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> list[pl.DataFrame]:
+    """Links by groups of identical rows: pairs name only the first of a group, which need not be here (curation.score.pairs).
+
+    `known`: content_hash and the row number `one`. The first row of a group that is here stands for the group.
+    """
+    measured = [
+        sidecar if "group" in sidecar.columns else sidecar.with_columns(group=pl.col("content_hash"))
+        for sidecar in near.values()
+    ]
+    found, stand = [], [known]
+    for sidecar in measured:
+        members = sidecar.select("content_hash", "group").drop_nulls("group")
+        first = members.join(known, on="content_hash").group_by("group").agg(pl.col("one").min())
+        standing = members.join(first, on="group").select("content_hash", "one")
+        found.append(standing.join(known.rename({"one": "other"}), on="content_hash").select("one", "other"))
+        stand.append(standing)
+    every = pl.concat(stand).unique()
+    for sidecar in measured:
+        leaders = sidecar.filter(
+            pl.col("content_hash") == pl.col("group")
+        )  # the list of a group's first row is that of the group
         for column in ("neighbours", "against"):
-            listed = sidecar.filter(pl.col(column).list.len() > 0).select("content_hash", pl.col(column).alias("pair"))
+            listed = leaders.filter(pl.col(column).list.len() > 0).select("content_hash", pl.col(column).alias("pair"))
             pairs = listed.explode("pair").unnest("pair").filter(pl.col("similarity") >= floor)
-            pairs = pairs.join(known, on="content_hash").select("one", pl.col("other").alias("content_hash"))
-            found.append(pairs.join(known.rename({"one": "other"}), on="content_hash").select("one", "other"))
-    return pl.concat(found)
+            pairs = pairs.join(every, on="content_hash").select("one", pl.col("other").alias("content_hash"))
+            found.append(pairs.join(every.rename({"one": "other"}), on="content_hash").select("one", "other"))
+    return found
 
 
 def components(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: float) -> np.ndarray:
@@ -63,7 +86,7 @@ def components(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], floor: floa
 def split(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], params: HeldoutParams) -> pl.DataFrame:
     """`id`, `cluster` and `side`: heldout, train, or kin (a made row that is kin to a held-out one), in the order of `rows`."""
     made = (rows["origin"].fill_null("") == "synthetic").to_numpy()
-    eligible = rows.filter(~made)
+    eligible = _by_people(rows, made)
     clusters = _names(eligible["content_hash"], components(eligible, near, params.near))
     out = np.array([unit_hash(params.seed, name) < params.share for name in clusters], bool)
     heldout = np.zeros(rows.height, bool)
@@ -77,6 +100,25 @@ def split(rows: pl.DataFrame, near: Mapping[str, pl.DataFrame], params: HeldoutP
     return pl.DataFrame(
         {"id": rows["id"], "cluster": pl.Series(cluster, dtype=pl.String), "side": pl.Series(side, dtype=pl.String)}
     )
+
+
+def _by_people(rows: pl.DataFrame, made: np.ndarray) -> pl.DataFrame:
+    """The rows that are not made; to `parents` that are made, those rows' own ancestors are added.
+
+    So a person's edit of a made row stays with what that row was made from, though made rows have no say in the cut.
+    """
+    people = rows.filter(~made)
+    parents = people.select("id", pl.col("parents").alias("parent")).explode("parent").drop_nulls()
+    steps = rows.filter(made).select(pl.col("id").alias("parent"), "parents").explode("parents").drop_nulls()
+    reached, front = parents, parents
+    while front.height:  # ends, since what was reached is not entered again
+        front = front.join(steps, on="parent").select("id", pl.col("parents").alias("parent")).unique()
+        front = front.join(reached, on=["id", "parent"], how="anti")
+        reached = pl.concat([reached, front])
+    if reached.height == parents.height:
+        return people
+    lists = reached.group_by("id").agg(pl.col("parent").sort().alias("parents"))
+    return people.drop("parents").join(lists, on="id", how="left", maintain_order="left")
 
 
 def _names(hashes: pl.Series, numbers: np.ndarray) -> pl.Series:

@@ -1,5 +1,6 @@
 """The exam: chosen by cluster among human rows, the same for every mixture; leaks stay on one side."""
 
+import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from curation import records
 from curation.mix import split
 from curation.mix.split import HeldoutParams, unit_hash
+from curation.score.pairs import LINKS, Side, sidecar
 from tests.mix.rows import FULL, decided, frame, labelled, pairs, row
 
 
@@ -133,3 +135,46 @@ def test_planted_leaks_are_not_trained_on_beside_their_kin():
             assert not (kin & train and kin & heldout)
         group = {f"{b}-7" for b in ("general", "math_code", "domain", "safety", "replay")}
         assert not (group & train and group & heldout)
+
+
+def test_copies_stay_together_when_those_that_stand_for_their_group_are_gone():
+    """Ten rows of one text under other system prompts, x is alike; pairs are named by the first eight, which clean dropped."""
+    hashes = pl.Series([f"c{i}" for i in range(10)] + ["x"])
+    own = Side(hashes, np.array([0] * 10 + [10]))
+    links = pl.DataFrame({"first": [0], "second": [10], "similarity": [0.6]}, schema=LINKS)
+    near = {"raw": sidecar(own, links, pl.Series([None] * 11, dtype=pl.String))}
+    kept = frame([row("general", i, id=h, content_hash=h) for i, h in enumerate(("c8", "c9", "x", "y"))])
+    c8, c9, x, y = split.components(kept, near, 0.5)
+    assert c8 == c9 == x != y
+    c8, c9, x, y = split.components(kept, near, 0.7)
+    assert c8 == c9 != x != y
+    alone = kept.filter(pl.col("id") != "c8")
+    c9, x, y = split.components(alone, near, 0.5)
+    assert c9 == x != y
+
+
+def test_copies_in_the_other_corpus_stay_together_too():
+    raw = Side(pl.Series([f"c{i}" for i in range(10)]), np.zeros(10, np.int64))
+    made = Side(pl.Series(["m"]), np.zeros(1, np.int64))
+    across = pl.DataFrame({"first": [0], "second": [0], "similarity": [0.9]}, schema=LINKS)
+    none, reason = pl.DataFrame(schema=LINKS), pl.Series([None], dtype=pl.String)
+    near = {
+        "raw": sidecar(raw, none, pl.Series([None] * 10, dtype=pl.String)),
+        "generated": sidecar(made, none, reason, raw, across),
+    }
+    kept = frame([row("general", i, id=h, content_hash=h) for i, h in enumerate(("c9", "m", "y"))])
+    c9, m, y = split.components(kept, near, 0.5)
+    assert c9 == m != y
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_an_edit_of_a_made_row_stays_with_what_that_was_made_from(seed):
+    rows = [labelled(f"r{i}", "general", f"prompt {i}", f"answer {i}") for i in range(8)]
+    rows.append(labelled("made", "general", "made", "made", origin="synthetic", parents=["r3"]))
+    rows.append(labelled("again", "general", "made again", "made", origin="synthetic", parents=["made", "again"]))
+    rows.append(labelled("edited", "general", "a person's", "version", parents=["again"]))
+    rows.append(labelled("edited too", "general", "another", "version", parents=["again"]))
+    found = sides(rows, share=0.5, seed=seed)
+    assert found["edited"] == found["edited too"] == found["r3"]
+    assert found["made"] == found["again"] == ("kin" if found["r3"] == "heldout" else "train")
