@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, TextIO
 
 import msgspec
 import orjson
 
 from curation.ingest.layout import slice_of
-from curation.ingest.raw import KNOWN_COLUMNS, RawRecord, wrapped
+from curation.ingest.raw import RECORD_KEYS, RawRecord, wrapped
 
 _WINDOW = 1 << 22  # characters of an array that are held at once; more while one element needs more
 _NEXT_ELEMENT = re.compile(r"\}\s*,?\s*(?=\{)|\n\s*(?=\{)")
-_DECODER = json.JSONDecoder()
+_WRAPPER = re.compile(r'"([^"\\]*)"\s*:\s*(?:\[\s*\{)?')
+_CLOSING = re.compile(r"\]\s*\}?\s*\Z")
+# Keys that a record has and a turn, a typed part or a tool call has not: in broken text they tell what begins a record.
+_OF_RECORDS = frozenset(
+    "instruction output prompt completion response question answer query messages conversations conversation "
+    "chosen rejected chosen_messages message_tree_id".split()
+)
+_OF_TURNS = frozenset({"role", "from"})
+_OF_LISTS = _OF_TURNS | {"tools", "functions"}  # keys of a record, whatever follows
 _MSGSPEC = msgspec.json.Decoder()
 
 
+def _constant(word: str) -> float | None:
+    """NaN, which is no JSON but is what many tools write for a missing value, is null; Infinity stays a number."""
+    return None if word == "NaN" else float(word)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_constant)
+
+
 def parse_line(line: str | bytes) -> tuple[Any, str | None]:
-    """(value, None) of one line of JSONL, or (None, what is wrong). Whole numbers of any size stay exact."""
+    """(value, None) of one line of JSONL, or (None, what is wrong). Whole numbers of any size stay exact, NaN is null."""
     try:
         return _MSGSPEC.decode(line), None
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         pass
+    if any((word in line) if isinstance(line, str) else (word.encode() in line) for word in ("NaN", "Infinity")):
+        try:
+            return json.loads(line, parse_constant=_constant), None
+        except (ValueError, RecursionError):
+            pass
     try:
         return orjson.loads(line), None  # for its sentence of what is wrong
     except orjson.JSONDecodeError as error:
@@ -50,18 +71,32 @@ def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
     if window.text[start : start + 1] == "{":
         text = window.all()
         try:
-            whole = json.loads(text)
+            whole = json.loads(text, parse_constant=_constant)
         except (ValueError, RecursionError) as error:
-            yield RawRecord(name, 1, text.strip(), None, "broken_json", _said(error, 1))
-            return
-        key = wrapped(whole)
-        if key is None:
-            yield RawRecord(name, 1, text.strip(), whole)
-            return
-        piece = slice_of(text, key)
-        start = text.index(piece) if piece else text.index("[", text.index(f'"{key}"'))
+            begin = _inside(text)
+            if begin is None:
+                yield RawRecord(name, 1, text.strip(), None, "broken_json", _said(error, 1))
+                return
+            start = begin
+        else:
+            key = wrapped(whole)
+            if key is None:
+                yield RawRecord(name, 1, text.strip(), whole)
+                return
+            piece = slice_of(text, key)
+            start = text.index(piece) if piece else text.index("[", text.index(f'"{key}"'))
         window.inside = True
     yield from _elements(window, start + 1, name)
+
+
+def _inside(text: str) -> int | None:
+    """Where the list of records begins in an object that is broken somewhere; None when the object is itself a record."""
+    for match in _WRAPPER.finditer(text):
+        if match[1] in RECORD_KEYS or match[1] in _OF_LISTS:
+            return None
+        if match[0].endswith("{"):
+            return text.index("[", match.end(1))
+    return None
 
 
 class _Window:
@@ -99,8 +134,9 @@ class _Window:
 
 
 def _elements(window: _Window, position: int, name: str) -> Iterator[RawRecord]:
-    counted, cut = 0, False
+    counted, cut, broken = 0, False, False
     line = window.line
+    seen: set[frozenset[str]] = set()  # the keys of elements so far: one of the same keys is an element
     while True:
         if position > _WINDOW // 2:
             line += window.text.count("\n", counted, position)
@@ -114,16 +150,25 @@ def _elements(window: _Window, position: int, name: str) -> Iterator[RawRecord]:
                 yield RawRecord(name, line, "", None, "broken_json", "the array is not closed; `]` is accepted")
             return
         if window.text[position] == "]":
+            # After a broken element it may be a bracket inside of one.
+            further = _following(window, position, seen) if broken else None
+            if further is not None:
+                raw = window.text[position:further].rstrip(", \t\r\n")
+                yield RawRecord(name, line, raw, None, "broken_json", "the end of a broken element")
+                position = further
+                continue
             rest = "" if window.inside else window.all()[position + 1 :].strip()
             if rest:
                 yield RawRecord(name, line, rest, None, "broken_json", "text after the end of the array")
             return
         value, end, error = _decode(window, position)
         if error is None:
+            if isinstance(value, dict) and len(seen) < 1000:
+                seen.add(frozenset(value))
             yield RawRecord(name, line, window.text[position:end], value)
         else:
             failed = error.pos if isinstance(error, json.JSONDecodeError) else position
-            end = _resume(window, position, failed)
+            end, broken = _resume(window, position, failed, seen), True
             cut = end == len(window.text)
             raw = window.text[position:end].rstrip(", \t\r\n")
             # The decoder counts lines from the start of the window.
@@ -156,7 +201,7 @@ def _said(error: Exception, first_line: int) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else "a number is too long"
 
 
-def _resume(window: _Window, position: int, failed: int) -> int:
+def _resume(window: _Window, position: int, failed: int, seen: Set[frozenset[str]]) -> int:
     """Where the next element that parses begins, after the one at `position` that does not; the end of the text if none.
 
     It is looked for from the error on, for what stands before it may be inside the broken element; then from its start.
@@ -164,20 +209,23 @@ def _resume(window: _Window, position: int, failed: int) -> int:
     begin = failed
     while begin > position + 1 and window.text[begin - 1] in " \t\r\n,}":
         begin -= 1
-    while True:
-        found = _element_after(window, begin)
-        if found is not None:
-            return found
-        if not window.more():
-            break
-    found = _element_after(window, position + 1)
+    found = _following(window, begin, seen)
+    if found is None:
+        found = _following(window, position + 1, seen)
     if found is not None:
         return found
-    tail = window.text.rstrip()
-    return len(tail) - 1 if tail.endswith("]") and not window.inside else len(window.text)
+    closing = _CLOSING.search(window.text, position)
+    return closing.start() if closing and ("}" in closing[0]) <= window.inside else len(window.text)
 
 
-def _element_after(window: _Window, begin: int) -> int | None:
+def _following(window: _Window, begin: int, seen: Set[frozenset[str]]) -> int | None:
+    """The first record after `begin`, reading on as far as it takes; None when there is none."""
+    while (found := _element_after(window, begin, seen)) is None and window.more():
+        pass
+    return found
+
+
+def _element_after(window: _Window, begin: int, seen: Set[frozenset[str]]) -> int | None:
     """The first record after `begin` in what was read; None when there is none, or when more text could change that."""
     for match in _NEXT_ELEMENT.finditer(window.text, begin):
         try:
@@ -186,6 +234,13 @@ def _element_after(window: _Window, begin: int) -> int | None:
             if _cut_off(error, window):
                 return None
             continue
-        if isinstance(value, dict) and KNOWN_COLUMNS & value.keys():
+        if isinstance(value, dict) and (_is_record(value) or frozenset(value) in seen):
             return match.end()
     return None
+
+
+def _is_record(value: dict[str, Any]) -> bool:
+    """True for an object that stands for itself; a turn, a typed part of one, or a tool call stands inside a record."""
+    if not _OF_TURNS.isdisjoint(value):
+        return False
+    return not _OF_RECORDS.isdisjoint(value) or ("text" in value and "type" not in value)

@@ -17,13 +17,12 @@ import orjson
 
 from curation.ingest.packed import unpacked
 
-FORMATS = ("auto", "json", "jsonl", "csv", "tsv", "text", "parquet")
 # Column names that tell a table with a header from prose with commas.
 KNOWN_COLUMNS = frozenset(
     "instruction input output history system prompt completion response question answer messages conversations "
     "text content label chosen rejected query context id language tags category".split()
 )
-_RECORD_KEYS = KNOWN_COLUMNS | {"conversation", "chosen_messages", "question_id", "message_id"}
+RECORD_KEYS = KNOWN_COLUMNS | {"conversation", "chosen_messages", "question_id", "message_id"}
 _HEAD_LINES = 50
 _HEAD_CHARACTERS = 1 << 24
 
@@ -93,7 +92,9 @@ def detect(text: str) -> str:
         opened = sum(line.lstrip().startswith("{") for line in lines)
         if len(lines) == 1:
             return "json" if wrapped(_parsed(lines[0])) else "jsonl" if _parses(lines[0]) else "json"
-        return "jsonl" if _parses(lines[0]) or opened > len(lines) / 2 else "json"
+        # A first line that ends with `[` opens the list of records, which may stand a line each.
+        by_line = opened > len(lines) / 2 and not lines[0].rstrip().endswith("[")
+        return "jsonl" if _parses(lines[0]) or by_line else "json"
     header, *rest = start.split("\n")
     for separator, name in (("\t", "tsv"), (",", "csv")):
         columns = [c.strip().strip('"').lower() for c in header.split(separator)]
@@ -105,7 +106,7 @@ def detect(text: str) -> str:
 
 def wrapped(value: Any) -> str | None:
     """The one member of an object that holds the records (`{"version": 1, "data": [{…}]}`); None when it is a record."""
-    if not isinstance(value, dict) or not _RECORD_KEYS.isdisjoint(value):
+    if not isinstance(value, dict) or not RECORD_KEYS.isdisjoint(value):
         return None
     lists = [k for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)]
     return lists[0] if len(lists) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
@@ -123,8 +124,12 @@ class Rows:
         place = f'{{"file": {self._file_json}, "line": {line}'
         if not rest:
             return place + "}"
+        text = _json(rest)
+        if "NaN" in text or "Infinity" in text:
+            rest = _finite(rest)
+            text = _json(rest)
         if not ("file" in rest or "line" in rest):
-            return f"{place}, {_json(rest)[1:]}"
+            return f"{place}, {text[1:]}"
         return _json({"file": file, "line": line, **rest})  # the record's own file and line stand above ours
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
@@ -192,6 +197,15 @@ def find(value: dict[str, Any], wanted: str) -> ModuleType:
 
 def _json(value: Any) -> str:
     return "".join(_CHUNKS(value, 0))
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for NaN and Infinity, which are no JSON."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _named(value: dict[str, Any]) -> str:

@@ -170,3 +170,96 @@ def test_nothing_readable_is_an_error_that_leaves_the_quarantine(tmp_path):
         write(IngestParams(sources=(SourceParams(path=str(tmp_path / "d.jsonl")),)), good, bad)
     assert pl.read_parquet(bad)["reason"].to_list() == ["unknown_layout"]
     assert [p.name for p in good.parent.iterdir()] == ["quarantine.parquet"]
+
+
+def chats(key, said, content):
+    """Three records of nested turns, the first broken inside its first turn."""
+    roles = ("user", "assistant") if said == "role" else ("human", "gpt")
+    good = [json.dumps({key: [{said: r, content: f"{r}{n}"} for r in roles]}, ensure_ascii=False) for n in range(3)]
+    return [good[0].replace("0", '" "x', 1), *good[1:]]
+
+
+NESTED = [("messages", "role", "content"), ("conversations", "from", "value"), ("conversation", "role", "content")]
+
+
+@pytest.mark.parametrize("keys", NESTED)
+@pytest.mark.parametrize("between", [",", ",\n  "])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_broken_turn_costs_its_record_only(tmp_path, keys, between, place):
+    broken, *good = chats(*keys)
+    found = [*good[:place], broken, *good[place:]]
+    (tmp_path / "a.json").write_text(f"[{between.join(found)}]")
+    rows, bad = run(tmp_path / "a.json")
+    assert sorted(m[0]["content"][-1] for m in rows["messages"].to_list()) == ["1", "2"]
+    assert set(rows["kind"]) == {"chat"}
+    assert bad.select("reason", "raw").rows() == [("broken_json", broken)]
+
+
+@pytest.mark.parametrize("keys", NESTED)
+def test_a_truncated_array_makes_no_rows_of_turns(tmp_path, keys):
+    _, first, last = chats(*keys)
+    for size in range(1, len(last)):
+        (tmp_path / "a.json").write_text(f"[{first}, {last[:size]}")
+        rows, bad = run(tmp_path / "a.json")
+        assert (rows.height, set(rows["kind"]), set(bad["reason"])) == (1, {"chat"}, {"broken_json"})
+
+
+def test_typed_parts_and_calls_of_a_broken_record_are_no_rows(tmp_path):
+    parts = (
+        '{"messages": [{"role": "user", "content": [{"type": "text", "text": "a" "b"}, {"type": "text", "text": "c"}]}'
+    )
+    calls = ', {"role": "assistant", "tool_calls": [{"id": "1", "function": {}}, {"id": "2", "function": {}}]}]}'
+    good = '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}'
+    (tmp_path / "a.json").write_text(f"[{parts}{calls}, {good}]")
+    rows, bad = run(tmp_path / "a.json")
+    assert (rows["kind"].to_list(), bad["raw"].to_list()) == (["chat"], [parts + calls])
+
+
+def test_elements_of_unknown_keys_are_told_by_those_before_them(tmp_path):
+    (tmp_path / "a.json").write_text('[{"content": "one"}, {"content": "two" "x"}, {"content": "three"}]')
+    rows, bad = run(tmp_path / "a.json")
+    assert (sorted(rows["text"]), bad["raw"].to_list()) == (["one", "three"], ['{"content": "two" "x"}'])
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+@pytest.mark.parametrize("end", ["]}", "] }\n", '], "note": "n"}', ""])
+def test_a_broken_element_of_a_wrapped_list_costs_itself_only(tmp_path, between, end):
+    good = [f'{{"instruction": "i{n}", "output": "o"}}' for n in range(2)]
+    broken = '{"instruction": "i" "output": "p"}'
+    listed = f",{between}".join([good[0], broken, good[1]])
+    (tmp_path / "a.json").write_text(f'{{"version": 1, "data": [{between}{listed}{between}{end}')
+    rows, bad = run(tmp_path / "a.json")
+    assert sorted(m[0]["content"] for m in rows["messages"].to_list()) == ["i0", "i1"]
+    assert broken in bad["raw"].to_list() and bad.height == 1 + (end == "")
+    assert bad.filter(raw=broken)["line"].item() == (3 if between else 1)
+
+
+def test_a_broken_record_over_several_lines_is_one_record(tmp_path):
+    text = '{\n "messages": [\n  {"role": "user", "content": "q"},\n  {"role": "assistant" "content": "a"}\n ]\n}'
+    (tmp_path / "a.json").write_text(text)
+    (tmp_path / "b.jsonl").write_text('{"text": "t"}')
+    rows, bad = run(tmp_path)
+    assert (rows["text"].to_list(), bad["raw"].to_list()) == (["t"], [text])
+
+
+def test_a_wrapped_list_with_a_line_for_each_record(tmp_path):
+    rows = [f'{{"instruction": "i{n}", "output": "o"}}' for n in range(5)]
+    (tmp_path / "a.json").write_text('{"data": [\n' + ",\n".join(rows) + "\n]}")
+    good, bad = run(tmp_path / "a.json")
+    assert (good.height, bad.height) == (5, 0)
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("form", ["{}", "[{}]", '{{"data": [{}]}}'])
+def test_nan_is_null_in_every_form(tmp_path, word, form):
+    record = f'{{"instruction": "i", "input": NaN, "output": "o", "score": {word}}}'
+    (tmp_path / "a").write_text(form.format(record))
+    good, bad = run(tmp_path / "a")
+    assert bad.height == 0 and good["messages"][0][0]["content"] == "i"
+    assert json.loads(good["meta"][0], parse_constant=pytest.fail)["score"] is None
+
+
+def test_nan_of_parquet_is_null_in_meta(tmp_path):
+    pl.DataFrame([ROW | {"score": float("nan"), "more": [float("inf")]}]).write_parquet(tmp_path / "p")
+    meta = json.loads(run(tmp_path / "p")[0]["meta"][0], parse_constant=pytest.fail)
+    assert (meta["score"], meta["more"]) == (None, [None])

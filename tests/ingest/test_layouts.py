@@ -181,7 +181,7 @@ def test_typed_calls_reasoning_and_weights_of_a_message(tmp_path):
 def test_a_loss_weight_is_a_number(tmp_path, value):
     turn = {"from": "gpt", "value": "a", "loss_weight": value}
     _, bad = read(tmp_path, {"conversations": [{"from": "human", "value": "q"}, turn]})
-    assert bad["reason"] == ("broken_json" if value == 1e999 else "bad_weight")
+    assert bad["reason"] == "bad_weight"
 
 
 def test_both_key_styles_of_sharegpt_and_a_conversation_as_text(tmp_path):
