@@ -20,7 +20,7 @@ from curation.errors import DataError
 from curation.models import load_language_model, load_tokenizer
 from curation.render import Encoded, Renderer, RenderParams
 from train import advice
-from train.doctor import CHECKS, examine, preflight, refuse
+from train.doctor import CHECKS, examine, leaks, preflight, refuse
 from train.doctor.findings import failure
 from train.doctor.masks import faults
 from train.doctor.packing import difference
@@ -162,8 +162,8 @@ def near_copy(case: Case) -> Case:
         "The harbour master keeps a log of every boat that enters after dark, and reads it aloud on Sundays to whoever comes by "
         "for tea, for he thinks that ships like to be remembered."
     )
-    copied = told.replace("Sundays", "Mondays")
-    turns = [records.message("user", "Tell me of the harbour."), records.message("assistant", told)]
+    copied = told.replace("remembered", "remembered too")
+    turns = [records.message("user", "Why does ice float?"), records.message("assistant", told)]
     heldout = case.heldout.with_columns(
         pl.Series("messages", [turns, *case.heldout["messages"].to_list()[1:]], dtype=case.heldout.schema["messages"])
     )
@@ -253,6 +253,82 @@ def test_a_planted_fault_is_caught_and_alone(name: str, case: Case) -> None:
     )
     assert any(said in s for c, s in found if c == check), found
     assert all("\n" not in s for _, s in found)
+
+
+def talk(identity: str, *turns: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "content_hash": identity,
+        "kind": "chat",
+        "messages": list(turns),
+        "tags": [],
+        "parents": [],
+    }
+
+
+def leaking(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, str, str]]:
+    found = leaks.leaks(*(records.frame([row], records.LABELLED) for row in (one, other)))
+    return [(f.level, f.check, f.said) for f in found]
+
+
+WORDS = "the harbour master keeps a log of every boat that enters after dark and reads it aloud".split()
+
+
+@pytest.mark.parametrize("apart", [0, 1, 2, 3, 4])
+def test_near_copies_are_refused_only_where_mix_can_part_them(apart: int) -> None:
+    """18 words are 14 shingles; each word that one text has more makes one that the other lacks."""
+    longer = " ".join([*WORDS, "of", *(f"w{i}" for i in range(4 * apart))])
+    one, other = (
+        talk(i, records.message("user", text)) for i, text in (("t", longer), ("h", " ".join([*WORDS, "of"])))
+    )
+    similarity, found = 14 / (14 + 4 * apart), leaking(one, other)
+    if similarity >= 0.8:
+        said = (
+            "training and held-out rows share a near copy: 1 of the former, first t with h; scores would be those of memory: run `dvc "
+            "repro mix`; where that changes nothing, set mix.heldout.near to 0.8 or less, or reject one of the two in "
+            "data/review/verdicts.jsonl."
+        )
+        assert found == [("failure", "leak", said)]
+    elif similarity >= 0.5:
+        said = (
+            f"1 row (t): alike to held-out rows by a Jaccard of 0.5 to 0.8, most of all t to h by {similarity:.2f}; scores on these lean "
+            "on memory: lower mix.heldout.near (and score.near.floor, which bounds it), or reject one of the two in "
+            "data/review/verdicts.jsonl."
+        )
+        assert found == [("advice", "near_copy", said)]
+    else:
+        assert found == []
+
+
+def test_copies_are_measured_as_score_near_measures_them() -> None:
+    from curation.score import near
+
+    call = '[{"type": "function", "function": {"name": "water", "arguments": "{\\"days\\": 3}"}}]'
+
+    def asked(text: str) -> list[dict[str, Any]]:
+        return [records.message("user", text)]
+
+    def watered(told: str) -> list[dict[str, Any]]:
+        calls = records.message("assistant", None, tool_calls=call)  # type: ignore[arg-type]
+        return [*asked("浇水吗？"), calls, records.message("tool", told), records.message("assistant", "浇过了。")]
+
+    pairs = [
+        (asked("Ｈello, WORLD of_mine one two three four"), asked("hello world of mine one two three five")),
+        (asked("谢谢"), asked("谢谢！")),
+        (watered("ok 好的 3天一次"), watered("ok 好的 9天一次")),
+        (asked("わたしは毎日パンを食べます。"), asked("わたしは毎日パンを食べる。")),
+        (asked("한국어 는 정말 재미있는 언어 입니다 여러분"), asked("한국어 는 정말 재미있는 언어 입니다 친구")),
+        (asked("雨停了，出门看看薄荷"), [records.message("system", "你是园丁。"), *asked("雨停了，出门看看薄荷")]),
+    ]
+    rows = [talk(f"{i}{side}", *turns) for i, pair in enumerate(pairs) for side, turns in zip("ab", pair, strict=True)]
+    frame = records.frame(rows, records.LABELLED)
+    sidecar = near.compute(frame, near.NearParams(floor=0.1, permutations=1024))
+    theirs = sidecar.explode("neighbours").unnest("neighbours").filter(pl.col("content_hash") < pl.col("other"))
+    mine = leaks.near(frame, frame, 0.1).filter(pl.col("one") < pl.col("other"))
+    assert {(a, b): round(s, 4) for a, b, s in mine.iter_rows()} == {
+        (a, b): s for a, b, s in theirs.select("content_hash", "other", "similarity").iter_rows()
+    }
+    assert len(mine) == len(pairs)
 
 
 @pytest.mark.slow

@@ -9,34 +9,62 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from train.doctor.findings import Finding, failure
+from train.doctor.findings import Finding, advice, failure, first
 
-NEAR = 0.5  # Jaccard of shingles, from which on two rows are copies: the default of mix.heldout.near
-UNITS = 5  # in a shingle; a unit is a Chinese character or a word
+# Jaccard of shingles. Mix keeps apart what MinHash found at mix.heldout.near or above, and of pairs at 0.5 it misses one in
+# eight (curation/score/near.py), at 0.8 none; to refuse such pairs would be to ask for what mix cannot give.
+COPY = 0.8  # from which on training is refused
+NEAR = 0.5  # from which on a pair is named
+UNITS = 5  # in a shingle
 _BLOCK = 20_000  # training rows at once
-_UNIT = r"\p{Han}|[\w&&[^\p{Han}]]+"
+# The units of curation/score/characters.py: a character of a script written without spaces, or a word of another.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNIT = rf"[{_UNSPACED}&&[\p{{L}}\p{{M}}\p{{N}}]]|[\p{{L}}\p{{M}}\p{{N}}&&[^{_UNSPACED}]]+"
+_UNSEEN = r"[\p{Cf}\p{Me}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]"  # joiners, soft hyphens, variation selectors
 
 
 def leaks(train: pl.DataFrame, heldout: pl.DataFrame, others: pl.DataFrame | None = None) -> Iterator[Finding]:
-    """A failure for each way in which held-out and training rows are kin. `others` are rows through which lineage may go."""
+    """A failure for each way in which held-out and training rows are kin, advice for pairs that are only alike.
+
+    `others` are rows through which lineage may go.
+    """
     if not len(heldout) or not len(train):
         return
     train = train.unique("id", keep="first", maintain_order=True)
-    remedy = "run `dvc repro mix`; data/mixed is not to be edited by hand."
-    for what, pairs in (
-        ("the same content", _same(train, heldout, ["content_hash"])),
-        ("one group", _same(train, heldout, ["source", "group"])),
-        ("one lineage", _lineage(train, heldout, others)),
-        ("a near copy", near(train, heldout).select("one", "other")),
+    again = "run `dvc repro mix`; data/mixed is not to be edited by hand."
+    # A side of score.near other than the conversation, or a high limit, leaves mix blind to what stands here.
+    apart = (
+        f"run `dvc repro mix`; where that changes nothing, set mix.heldout.near to {COPY} or less, or reject one of the two in "
+        "data/review/verdicts.jsonl."
+    )
+    alike = near(train, heldout)
+    for what, pairs, remedy in (
+        ("the same content", _same(train, heldout, ["content_hash"]), again),
+        ("one group", _same(train, heldout, ["source", "group"]), again),
+        ("one lineage", _lineage(train, heldout, others), again),
+        ("a near copy", alike.filter(pl.col("similarity") >= COPY), apart),
     ):
         if len(pairs):
-            one, other = pairs.sort("one", "other").row(0)
+            one, other = pairs.select("one", "other").sort("one", "other").row(0)
             yield failure(
                 "leak",
                 f"training and held-out rows share {what}: {pairs['one'].n_unique()} of the former, first {one} with {other}; scores "
                 f"would be those of memory: {remedy}",
                 pairs["one"].unique().sort().to_list(),
             )
+    middling = alike.filter(pl.col("similarity") < COPY).sort(
+        "similarity", "one", "other", descending=[True, False, False]
+    )
+    if len(middling):
+        one, other, similarity = middling.row(0)
+        ids = middling["one"].unique(maintain_order=True).to_list()
+        yield advice(
+            "near_copy",
+            f"{first(ids)}: alike to held-out rows by a Jaccard of {NEAR} to {COPY}, most of all {one} to {other} by "
+            f"{similarity:.2f}; scores on these lean on memory: lower mix.heldout.near (and score.near.floor, which bounds it), or "
+            "reject one of the two in data/review/verdicts.jsonl.",
+            ids,
+        )
 
 
 def _same(train: pl.DataFrame, heldout: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -92,14 +120,22 @@ def near(train: pl.DataFrame, heldout: pl.DataFrame, limit: float = NEAR) -> pl.
 
 
 def shingles(rows: pl.DataFrame) -> pl.DataFrame:
-    """`id` and `shingle` (a hash of UNITS units in a row), each once a row, of what users and assistants say; case does not count."""
-    said = pl.col("messages").list.eval(
-        pl.element().struct.field("content").filter(pl.element().struct.field("role").is_in(["user", "assistant"]))
+    """`id` and `shingle` (a hash of UNITS units in a row), each once a row; a row of fewer units is one shingle.
+
+    Read is what score.near reads of a conversation: all turns but the system's, tool calls included; case, width and
+    punctuation do not count.
+    """
+    turn = pl.element().struct
+    said = pl.concat_str(
+        [turn.field("content").fill_null(""), turn.field("tool_calls")], separator="\n", ignore_nulls=True
     )
-    text = pl.coalesce("text", said.list.drop_nulls().list.join("\n")).fill_null("").str.to_lowercase()
-    units = rows.select("id", text.str.extract_all(_UNIT).alias("unit")).explode("unit")
+    spoken = pl.col("messages").list.eval(said.filter(turn.field("role").is_in(["user", "assistant", "tool"])))
+    text = pl.coalesce("text", spoken.list.join("\n")).fill_null("").str.normalize("NFKC").str.to_lowercase()
+    found = text.str.replace_all(_UNSEEN, "").str.extract_all(_UNIT)
+    units = rows.select("id", found.alias("unit")).explode("unit").drop_nulls("unit")
     hashes = units.select("id", pl.col("unit").hash(0).alias("unit"))
     window = [pl.col("unit").shift(-i).over("id") for i in range(UNITS)]
+    short = (pl.len().over("id") < UNITS) & (pl.int_range(pl.len()).over("id") == 0)
     made = hashes.select("id", pl.struct(w.alias(str(i)) for i, w in enumerate(window)).hash(1).alias("shingle"),
-                         window[-1].is_not_null().alias("whole"))  # fmt: skip
+                         (window[-1].is_not_null() | short).alias("whole"))  # fmt: skip
     return made.filter("whole").select("id", "shingle").unique()
