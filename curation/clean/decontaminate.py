@@ -1,17 +1,20 @@
-"""Overlap with evaluation sets, prompts and answers: script-aware n-grams, and alignment where words were exchanged.
+"""Overlap of rows with evaluation sets: script-aware n-grams, and alignment where words were exchanged.
 
 Units are Chinese characters, words and numbers, without case, width, punctuation or spaces (curation/score/characters.py). A
-test item is found where `share` of its n-grams stand in a row's prompt or answer (all its units in sequence, when it has fewer than
-`ngram`), or where some stretch of the text becomes the item by edits to less than 1 - `alike` of its units.
+test item is found where `share` of its n-grams stand in a row's prompt, answer or rest (system prompt, reasoning, tools, calls and
+their answers; all its units in sequence, when it has fewer than `ngram`), or where some stretch of the text becomes the item
+by edits to less than 1 - `alike` of its units.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import orjson
 import polars as pl
 from pydantic import Field
 
@@ -26,6 +29,7 @@ _SLICE = 8192  # rows that are read together: bounds memory
 _SEED = 3  # units in a row that an aligned item must share; ten words of which one is exchanged share four
 _COMMON = 256  # an n-gram of more items is their template's, and tells none of them from the others
 _SHOWN = 24  # units of a span in the ledger
+SIDES = ("prompt", "answer", "rest")
 
 
 class DecontaminateParams(Params):
@@ -173,21 +177,22 @@ def measure(frame: pl.DataFrame, items: list[Item], params: DecontaminateParams)
     tests = _units(pl.Series([item.text for item in items], dtype=pl.String))
     sizes = np.diff(tests.first)
     short = np.array([params.min_answer_units if i.kind == "answer" else params.min_units for i in items], np.int64)
-    wanted = (sizes >= np.maximum(1, short)) & _first_of_its_kind(tests)
+    wanted = sizes >= np.maximum(1, short)
+    wanted &= _first_of_its_kind(tests, wanted)
     edits = np.floor((1 - params.alike) * sizes + 1e-9).astype(np.int64)
     whole = _index(tests, wanted, params.ngram, edits)
     aligned = _index(tests, wanted & (sizes >= params.min_alike_units), _SEED, edits)
 
     def judged(at: int, side: str) -> list[pl.DataFrame]:
-        units = _units(frame[side][at : at + _SLICE])
+        units = _units(_text(frame[at : at + _SLICE], side))
         share = _search(units, tests, whole).with_columns(limit=pl.lit(params.share))
         done = (share["value"] >= params.share).to_numpy()
         alike = _search(units, tests, aligned, done).with_columns(limit=pl.lit(params.alike))
         # How alike says something only where it is enough: two texts of one language are always somewhat alike.
         kinds = [share.with_columns(aligned=0), alike.with_columns(aligned=1).filter(pl.col("value") >= params.alike)]
-        return [k.with_columns(pl.col("row") + at, side=pl.lit(int(side == "answer"))) for k in kinds]
+        return [k.with_columns(pl.col("row") + at, side=pl.lit(SIDES.index(side))) for k in kinds]
 
-    jobs = [(at, side) for at in range(0, max(1, len(frame)), _SLICE) for side in ("prompt", "answer")]
+    jobs = [(at, side) for at in range(0, max(1, len(frame)), _SLICE) for side in SIDES]
     with ThreadPoolExecutor(threads()) as pool:
         found = pl.concat([part for parts in pool.map(lambda job: judged(*job), jobs) for part in parts])
     best = (
@@ -196,9 +201,9 @@ def measure(frame: pl.DataFrame, items: list[Item], params: DecontaminateParams)
         .unique("row", keep="first", maintain_order=True)
     )
     spans = pl.Series("overlap_with", [None] * len(frame), dtype=pl.String).to_list()
-    for number, side in enumerate(("prompt", "answer")):
+    for number, side in enumerate(SIDES):
         hit = best.filter(pl.col("reached") & (pl.col("side") == number))
-        units = _units(frame[side].gather(hit["row"]))
+        units = _units(_text(frame[hit["row"]], side))
         for nth, (row, item, by) in enumerate(hit.select("row", "item", "aligned").iter_rows()):
             spans[row] = f"{items[item].where}: {_span(units, nth, tests, item, bool(by))}"
     return frame.with_columns(
@@ -227,14 +232,48 @@ def _search(units: _Units, tests: _Units, index: _Index, done: np.ndarray | None
     return pl.DataFrame({"row": np.arange(rows), "value": value.round(4), "item": of})
 
 
-def _first_of_its_kind(tests: _Units) -> np.ndarray:
-    """False for a test item whose units are those of an earlier one."""
+def _text(frame: pl.DataFrame, side: str) -> pl.Series:
+    """The prompt, the answer, or the rest of what is rendered of each row; a frame without `messages` has no rest."""
+    if side != "rest":
+        return frame[side]
+    if "messages" not in frame.columns:
+        return pl.Series([None] * len(frame), dtype=pl.String)
+    role, content = pl.element().struct.field("role"), pl.element().struct.field("content")
+    given = pl.when(~role.is_in(["user", "assistant", "tool"])).then(content)
+    json = pl.element().struct.field("tool_calls"), pl.when(role == "tool").then(content)
+    said = pl.element().struct.field("reasoning"), given, *(j.map_elements(_said, pl.String) for j in json)
+    turns = pl.col("messages").list.eval(pl.concat_str(said, separator="\n", ignore_nulls=True)).list.join("\n")
+    tools = pl.col("tools").map_elements(_said, pl.String)
+    return frame.select(pl.concat_str(turns, tools, separator="\n", ignore_nulls=True))[:, 0]
+
+
+def _said(text: str) -> str:
+    """What JSON says, without its escapes: values one below the other, JSON inside strings as well; other text as it is."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return "\n".join(_values(value))
+
+
+def _values(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _values(item)
+    else:
+        yield _said(value) if isinstance(value, str) else str(value)
+
+
+def _first_of_its_kind(tests: _Units, wanted: np.ndarray) -> np.ndarray:
+    """False for a test item whose units are those of an earlier one that is wanted."""
     import numpy as np
 
     seen: set[bytes] = set()
     first = np.ones(len(tests.first) - 1, np.bool_)
-    for number, (low, high) in enumerate(zip(tests.first[:-1].tolist(), tests.first[1:].tolist(), strict=True)):
-        own = tests.hashes[low:high].tobytes()
+    for number in np.flatnonzero(wanted).tolist():
+        own = tests.hashes[tests.first[number] : tests.first[number + 1]].tobytes()
         first[number] = own not in seen
         seen.add(own)
     return first

@@ -179,13 +179,13 @@ def plain(data: Array, offsets: Array, out: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def combined(
-    begins: Array, sides: Array, roles: Array, said: Array, calls: Array,
+    begins: Array, sides: Array, roles: Array, said: Array, calls: Array, thinks: Array, thoughts: Array,
     text: Array, tools: Array, is_text: Array, out: Array,
 ) -> None:  # fmt: skip
     """Write the keys of each row to `out` (rows × 6: both lanes of conversation, prompt, answer).
 
-    Row r has turns `begins[r]` to `begins[r + 1]`; `sides`: 1 for a user's turn, 2 for an assistant's; `roles`, `said`, `calls`
-    are hashes of turns, `text` and `tools` of rows.
+    Row r has turns `begins[r]` to `begins[r + 1]`; `sides`: 1 for a user's turn, 2 for an assistant's; `roles`, `said`, `calls`, `thoughts`
+    are hashes of turns, `text` and `tools` of rows. Thoughts count where a turn `thinks`, and only in the conversation.
     """
     for r in range(len(begins) - 1):
         for lane in range(2):
@@ -196,6 +196,8 @@ def combined(
                 answer = _one(answer, text[r, lane])
             for t in range(begins[r], begins[r + 1]):
                 key = _one(_one(_one(key, roles[t, lane]), said[t, lane]), calls[t, lane])
+                if thinks[t]:
+                    key = _one(key, thoughts[t, lane])
                 if sides[t] == 1:
                     prompt = _one(prompt, said[t, lane])
                 elif sides[t] == 2 and not is_text[r]:

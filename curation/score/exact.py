@@ -32,9 +32,9 @@ def compute(
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """`key`: rows with one key are copies; roles, tool calls and order count. `prompt_key`, `answer_key`: of the sides.
+    """`key`: rows with one key are copies; roles, reasoning, tool calls and order count. `prompt_key`, `answer_key`: of the sides.
 
-    What is set aside stands in curation/score/normal_form.py. The key of a side is that of its turns in order.
+    What is set aside stands in curation/score/normal_form.py. The key of a side is that of its turns in order, reasoning left out.
     """
     from curation.models import threads
 
@@ -64,9 +64,11 @@ def _keys(rows: pl.DataFrame, params: ExactParams) -> pl.DataFrame:
     np.cumsum(rows["messages"].list.len().fill_null(0).to_numpy(), out=begins[1:])
     role = turns.field("role")
     sides = np.array(((role == "user").cast(pl.UInt8) + 2 * (role == "assistant").cast(pl.UInt8)).fill_null(0))
+    thought = turns.field("reasoning").fill_null("").str.strip_chars()
     hashes = np.empty((len(rows), 6), np.uint64)
     digests.combined(
         begins, sides, _plain(role), _normal(turns.field("content"), params), _plain(turns.field("tool_calls")),
+        np.array(thought != ""), _normal(thought, params),
         _normal(rows["text"], params), _plain(rows["tools"]), np.array((rows["kind"] == "text").fill_null(False)), hashes,
     )  # fmt: skip
     keys = {name: _hex(hashes[:, 2 * n : 2 * n + 2]) for n, name in enumerate(("key", "prompt_key", "answer_key"))}

@@ -62,8 +62,8 @@ def compute(
 ) -> pl.DataFrame:
     """`neighbours` and `against`: other content hashes and Jaccard similarities at or above the floor; `group`.
 
-    The conversation is all turns but the system's, tool calls included; a side is its turns. Text rows have no prompt. A row
-    without a letter or digit is `no_units`, the other columns null.
+    The conversation is all turns but the system's, reasoning and tool calls included; a side is its turns without
+    them. Text rows have no prompt. A row without a letter or digit is `no_units`, the other columns null.
 
     `group` is the smallest content hash among the rows with the same shingle set; how pairs among and with large groups are
     bounded stands in curation/score/pairs.py. `against` lists, for every row, those that stand for similar groups there.
@@ -125,7 +125,8 @@ def turns(records: pl.DataFrame, side: str) -> tuple[pl.Series, np.ndarray]:
     turn = pl.element().struct
     said = turn.field("content").fill_null("")
     if side == "conversation":
-        said = pl.concat_str([said, turn.field("tool_calls")], separator="\n", ignore_nulls=True)
+        parts = [turn.field("reasoning"), said, turn.field("tool_calls")]  # as they are rendered
+        said = pl.concat_str(parts, separator="\n", ignore_nulls=True)
     spoken = pl.col("messages").list.eval(said.filter(turn.field("role").is_in(_ROLES[side])))
     text = pl.concat_list(pl.col("text").fill_null("")) if side != "prompt" else pl.lit([], pl.List(pl.String))
     lists = records.select(pl.when(pl.col("kind") == "text").then(text).otherwise(spoken).alias("turns"))["turns"]
@@ -193,7 +194,7 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
 def _room(records: pl.DataFrame) -> int:
     """How many shingles the rows can have at most."""
     turn = records["messages"].list.explode(keep_nulls=False, empty_as_null=False).struct
-    texts = [turn.field("content"), turn.field("tool_calls"), records["text"]]
+    texts = [turn.field("content"), turn.field("reasoning"), turn.field("tool_calls"), records["text"]]
     return sum(int(t.str.len_bytes().sum()) for t in texts) // 2 + 2 * (len(texts[0]) + len(records))
 
 

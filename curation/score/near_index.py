@@ -30,7 +30,7 @@ from curation.score import near, pairs
 if TYPE_CHECKING:
     import numpy as np
 
-_FORM = 1  # of the folder; another kernel or another layout takes another number
+_FORM = 2  # of the folder; another kernel or another layout takes another number
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation import records as rec
 from curation.clean import decontaminate
 from curation.clean.decontaminate import DecontaminateParams, Item
 from curation.errors import DataError
@@ -54,6 +55,41 @@ def test_changed_copies_are_found(tmp_path, change, language):
 
 def test_the_answer_side_is_looked_at_too(tmp_path):
     assert len(overlap(tmp_path, "Tell me a sum.", f"Here is one: {EN}")) == 1
+
+
+@pytest.mark.parametrize("text", [EN, ZH], ids=["en", "zh"])
+@pytest.mark.parametrize("where", ["system", "reasoning", "calls", "tool", "tool JSON", "schemas"])
+def test_what_is_rendered_beside_the_sides_is_looked_at_too(tmp_path, where, text):
+    escaped = json.dumps({"n": 1, "asked": f"Task:\n{text}"})
+    call = json.dumps([{"id": "1", "type": "function", "function": {"name": "f", "arguments": escaped}}])
+    turns = {
+        "system": rec.message("system", text),
+        "reasoning": rec.message("assistant", "ok", reasoning=f"Let me see. {text}"),
+        "calls": rec.message("assistant", "", tool_calls=call),
+        "tool": rec.message("tool", text),
+        "tool JSON": rec.message("tool", escaped),
+    }
+    said = [rec.message("user", "Hi."), turns.get(where, rec.message("assistant", "ok"))]
+    tools = json.dumps([{"type": "function", "function": {"name": "f", "description": text}}])
+    rows = [{"id": "r", "kind": "chat", "messages": said, "tools": tools if where == "schemas" else None}]
+    rows += [{"id": "t", "kind": "text", "text": "Nothing."}]
+    overlap(tmp_path, "")
+    params = DecontaminateParams()
+    frame = rec.sides(rec.frame(rows))
+    measured = decontaminate.measure(frame, decontaminate.load(tmp_path), params)
+    assert measured["overlap"].to_list() == [1.0, 0.0]
+    (found,) = decontaminate.contaminated(measured, params).to_dicts()
+    assert found["detail"].startswith(f"set.jsonl:{1 + (text == ZH)} prompt: “{text[:8]}")
+
+
+def test_a_short_answer_hides_no_prompt_of_the_same_words():
+    items = [
+        Item("s:1 answer", "answer", "the cat sat on the mat"),
+        Item("s:2 prompt", "prompt", "The cat sat on the mat"),
+    ]
+    frame = pl.DataFrame({"id": ["r"], "prompt": ["The cat sat on the mat."], "answer": [""]})
+    measured = decontaminate.measure(frame, items, DecontaminateParams())
+    assert measured["overlap_with"].to_list() == ["s:2 prompt: “The cat sat on the mat” (6 units)"]
 
 
 def test_same_kind_of_question_is_no_overlap(tmp_path):

@@ -114,6 +114,17 @@ def test_roles_order_tools_and_calls_count():
     assert compute(called, ExactParams())["key"][0] != compute(without, ExactParams())["key"][0]
 
 
+def test_reasoning_counts_where_there_is_some():
+    def key(thought):
+        messages = [rec.message("user", "q"), rec.message("assistant", "a", reasoning=thought)]
+        return compute(rec.frame([{"content_hash": "c", "kind": "chat", "messages": messages}]), ExactParams())
+
+    assert key("First.")["key"][0] == key("first")["key"][0] != key("Second.")["key"][0]
+    assert key(None).equals(key(" \n")) and key(None)["key"][0] != key("First.")["key"][0]
+    assert key(None).select("prompt_key", "answer_key").equals(key("First.").select("prompt_key", "answer_key"))
+    assert key(None)["key"][0] == "4394642ab2a0559299d9e296df237929"  # as before reasoning counted
+
+
 def test_sides_have_keys_of_their_own():
     found = compute(rows(("Q?", "Yes."), ("q", "No"), ("Other", "yes")), ExactParams())
     assert found["prompt_key"][0] == found["prompt_key"][1] != found["prompt_key"][2]

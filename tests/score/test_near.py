@@ -392,6 +392,22 @@ def test_all_of_a_corpus_is_found_against_itself(corpus: pl.DataFrame) -> None:
     assert inside.items() <= pairs(found, "against").items()
 
 
+def test_reasoning_is_of_the_conversation() -> None:
+    def thinking(thought: str, key: str) -> dict[str, object]:
+        messages = [rec.message("user", "q"), rec.message("assistant", "a", reasoning=thought)]
+        return {"content_hash": key, "kind": "chat", "messages": messages}
+
+    rows = frame(
+        thinking("one two three four five six seven", "a"),
+        thinking("one two three four five six eight", "b"),  # 5 shingles each, with q before and a after; 3 in common
+        thinking("这里说的完全是另外一件事情", "c"),
+        chat("q one two three four five six seven", "a", "d"),
+    )
+    found = compute(rows, NearParams(floor=0.4))
+    assert pairs(found) == {(x, y): 0.4286 if "b" in (x, y) else 1.0 for x, y in itertools.permutations("abd", 2)}
+    assert compute(rows, NearParams(side="answer"))["group"].n_unique() == 1
+
+
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     compute(frame(chat("a", "b"), chat("c", "d")), NearParams(), progress=lambda *step: told.append(step))
