@@ -14,16 +14,24 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 17
 
 
-def unpacked(path: Path, name: str) -> BinaryIO:
-    """The bytes inside; raises DataError, when opened or while it is read, for what cannot be read."""
+def opened(path: Path, name: str) -> BinaryIO:
+    """The file's bytes as they are; raises DataError when it cannot be read."""
     try:
         file = path.open("rb")
-        magic = file.read(4)
+        file.read(1)
         file.seek(0)
     except OSError as error:
         raise DataError(
             f"{name}: cannot be read ({error.strerror}); restore the file or take it out of ingest.sources."
         ) from None
+    return file
+
+
+def unpacked(path: Path, name: str) -> BinaryIO:
+    """The bytes inside; raises DataError, when opened or while it is read, for what cannot be read."""
+    file = opened(path, name)
+    magic = file.read(4)
+    file.seek(0)
     if magic[:2] == GZIP:
         return _Named(gzip.GzipFile(fileobj=file), name)  # type: ignore[return-value]
     if magic == ZSTD:

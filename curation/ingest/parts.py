@@ -23,7 +23,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.ingest.json_text import parse_line
-from curation.ingest.packed import GZIP, ZSTD
+from curation.ingest.packed import GZIP, ZSTD, opened
 from curation.ingest.raw import detect, read_file
 from curation.ingest.rows import AT, Rows
 from curation.ingest.source import Place, dataset
@@ -48,9 +48,9 @@ def weight(place: Place) -> int:
     """About how many bytes of records a place holds."""
     if place.path is None:
         return 0
-    with place.path.open("rb") as file:
+    with opened(place.path, place.file) as file:
         packed = file.read(4)
-    size = place.path.stat().st_size
+        size = file.seek(0, os.SEEK_END)
     return size * _PACKED if packed[:2] == GZIP or packed in (ZSTD, b"PAR1") else size
 
 

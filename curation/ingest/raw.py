@@ -25,6 +25,8 @@ KNOWN_COLUMNS = frozenset(
 RECORD_KEYS = KNOWN_COLUMNS | {"conversation", "chosen_messages", "question_id", "message_id"}
 _HEAD_LINES = 50
 _HEAD_CHARACTERS = 1 << 24
+_PROBE = 8192  # bytes in which a binary file shows a NUL, as git looks for it
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class RawRecord(NamedTuple):
@@ -47,6 +49,11 @@ def read_file(path: Path, name: str, format_: str = "auto", unit: str = "file") 
     if format_ == "parquet" or (format_ == "auto" and magic == b"PAR1"):
         yield from tables.parquet(path, name)
         return
+    start = _binary(path, name) if format_ in ("auto", "text") else None
+    if start is not None and (format_ == "text" or detect(start) == "text"):
+        detail = "NUL bytes, so no text; a text, JSON, CSV, TSV or Parquet file is accepted"
+        yield RawRecord(name, 1, start[:200], None, "binary_file", detail)
+        return
     text, broken = _text(path, name)
     yield from broken
     if format_ == "auto":
@@ -63,6 +70,15 @@ def read_file(path: Path, name: str, format_: str = "auto", unit: str = "file") 
             yield from tables.headless(stream, name)
         else:
             yield from _plain(stream, name, unit)
+
+
+def _binary(path: Path, name: str) -> str | None:
+    """The beginning of a file that has NUL bytes in it and is not UTF-16; None for a text file."""
+    with unpacked(path, name) as stream:
+        start = stream.read(_PROBE)
+    if start[:2] in _UTF16 or b"\0" not in start:
+        return None
+    return start.decode("utf-8", "backslashreplace")
 
 
 def head(stream: TextIO) -> str:
@@ -130,7 +146,7 @@ def _text(path: Path, name: str) -> tuple[Callable[[str], TextIO], list[RawRecor
     """
     with unpacked(path, name) as stream:
         magic = stream.read(2)
-    if magic not in (b"\xff\xfe", b"\xfe\xff") and _is_utf8(path, name):
+    if magic not in _UTF16 and _is_utf8(path, name):
         return lambda newline: io.TextIOWrapper(
             io.BufferedReader(unpacked(path, name)), "utf-8-sig", newline=newline  # type: ignore[type-var, arg-type]
         ), []  # fmt: skip
@@ -152,19 +168,18 @@ def _is_utf8(path: Path, name: str) -> bool:
 
 
 def _decoded(data: bytes, name: str) -> tuple[str, list[RawRecord]]:
-    """UTF-16 with a mark or GB18030 text; lines in no encoding are given back as broken."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    """UTF-16 with a mark, UTF-8 or GB18030 text; lines that are not in its encoding are given back as broken.
+
+    Damaged UTF-8 may well be GB18030, of other characters: it is taken for that only where most lines are no UTF-8.
+    """
+    if data[:2] in _UTF16:
         return data.decode("utf-16", errors="replace"), []
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = data.decode("gb18030")
-        han = len(re.findall(r"[一-鿿]", text))
-        if han > 0.8 * sum(ord(c) > 127 and not c.isspace() for c in text if not "　" <= c <= "￯" or "一" <= c <= "鿿"):
-            return text, []
-    except UnicodeDecodeError:
-        pass
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    votes = sum(1 if _mostly_utf8(line) else -1 for line in lines if not line.isascii())
+    if votes <= 0 and (text := _chinese(b"\n".join(lines))) is not None:
+        return text, []
     good, broken = [], []
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(lines, 1):
         try:
             good.append(line.decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -173,6 +188,24 @@ def _decoded(data: bytes, name: str) -> tuple[str, list[RawRecord]]:
             detail = f"byte {line[error.start]:#04x} at column {error.start + 1}; UTF-8, UTF-16 or GB18030 is accepted"
             broken.append(RawRecord(name, number, shown, reason="not_utf8", detail=detail))
     return "\n".join(good), broken
+
+
+def _mostly_utf8(line: bytes) -> bool:
+    """True when more characters beyond ASCII are UTF-8 than bytes are not."""
+    text = line.decode("utf-8", errors="replace")
+    bad = text.count("\ufffd")
+    return sum(c > "\x7f" for c in text) > 2 * bad
+
+
+def _chinese(data: bytes) -> str | None:
+    """The text as GB18030 when that gives Chinese, else None."""
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    han = len(re.findall(r"[一-鿿]", text))
+    beyond = sum(ord(c) > 127 and not c.isspace() for c in text if not "　" <= c <= "￯" or "一" <= c <= "鿿")
+    return text if han > 0.8 * beyond else None
 
 
 def _plain(stream: TextIO, name: str, unit: str) -> Iterator[RawRecord]:

@@ -15,6 +15,7 @@ from curation.ingest.raw import RawRecord
 from curation.params import Params
 
 _HIDDEN = {"README.md", "LICENSE"}
+_SAVED = ("state.json", "dataset_dict.json")  # what `datasets` puts into a folder: one split, or several by name
 
 
 class SourceParams(Params):
@@ -53,7 +54,7 @@ def places(params: IngestParams) -> list[Place]:
     owner: dict[Path, SourceParams] = {}
     sets: list[tuple[str, SourceParams]] = []
     for source in params.sources:
-        if source.path.startswith("hf:") or (Path(source.path) / "state.json").exists():
+        if source.path.startswith("hf:") or any((Path(source.path) / mark).exists() for mark in _SAVED):
             sets.append((source.path, source))
             continue
         matched = _expand(source.path)
@@ -105,7 +106,10 @@ def dataset(place: str, split: str) -> Iterator[RawRecord]:
             from datasets import load_from_disk
 
             data = load_from_disk(place)
-            data = data[split] if hasattr(data, "keys") else data
+            if hasattr(data, "keys"):
+                if split not in data:
+                    raise ValueError(f"no split {split!r}; it has {', '.join(data)}")
+                data = data[split]
     except (OSError, ValueError, KeyError, ConnectionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(

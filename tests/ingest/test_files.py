@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.errors import DataError
+from curation.errors import ConfigError, DataError
 from curation.ingest import IngestParams, SourceParams, ingest, json_text, write
 from curation.ingest.raw import detect, read_file
 
@@ -263,3 +263,61 @@ def test_nan_of_parquet_is_null_in_meta(tmp_path):
     pl.DataFrame([ROW | {"score": float("nan"), "more": [float("inf")]}]).write_parquet(tmp_path / "p")
     meta = json.loads(run(tmp_path / "p")[0]["meta"][0], parse_constant=pytest.fail)
     assert (meta["score"], meta["more"]) == (None, [None])
+
+
+def test_saved_splits_are_read_by_name(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    splits = {n: datasets.Dataset.from_list([{"prompt": n, "completion": "c"}]) for n in ("train", "test")}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    for split in splits:
+        good, bad = run(tmp_path / "saved", split=split)
+        assert ([m[0]["content"] for m in good["messages"]], bad.height) == ([split], 0)
+    with pytest.raises(ConfigError, match="cannot be loaded .no split 'dev'; it has train, test.;"):
+        run(tmp_path / "saved", split="dev")
+
+
+@pytest.mark.parametrize("format_", ["auto", "text"])
+def test_a_binary_file_is_no_text(tmp_path, format_):
+    (tmp_path / "a.arrow").write_bytes(b"ARROW1\0\0\xff\xff\xff\xffschema\n\0\xe9\n" * 50)
+    (tmp_path / "b.txt").write_text("text", encoding="utf-8")
+    good, bad = run(tmp_path, format=format_)
+    assert (good["text"].to_list(), bad["reason"].to_list()) == (["text"], ["binary_file"])
+
+
+def test_a_nul_in_json_costs_its_line_only(tmp_path):
+    line = json.dumps(ROW, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_text(f'{line}\n{{"prompt": "\0"}}\n', encoding="utf-8")
+    good, bad = run(tmp_path / "a.jsonl")
+    assert (good.height, bad["reason"].to_list()) == (1, ["broken_json"])
+
+
+@pytest.mark.parametrize("lines", [1, 2, 40])
+@pytest.mark.parametrize("byte", [b"\xff", b"\x81", b"\xe4", b"\xe4\xbd"])
+def test_a_bad_byte_in_utf8_costs_its_line_and_makes_no_mojibake(tmp_path, lines, byte):
+    line = json.dumps(ROW, ensure_ascii=False).encode()
+    cut = line.index("天气很".encode())
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join([line[:cut] + byte + line[cut:], *[line] * lines]))
+    good, bad = run(tmp_path / "a.jsonl")
+    assert (set(good["content_hash"]), good.height) == ({good["content_hash"][0]}, lines)
+    assert [m["content"] for m in good["messages"][0]] == list(ROW.values())
+    assert bad.select("line", "reason").rows() == [(1, "not_utf8")]
+
+
+def test_gb18030_lines_are_read(tmp_path):
+    line = json.dumps(ROW, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_bytes(f"{line}\n{line}\n".encode("gb18030"))
+    good, bad = run(tmp_path / "a.jsonl")
+    assert (good.height, bad.height) == (2, 0)
+    assert [m["content"] for m in good["messages"][0]] == list(ROW.values())
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.jsonl").write_text(json.dumps(ROW))
+
+    def refuse(self, *_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    said = r"a.jsonl: cannot be read \(Permission denied\); restore the file or take it out of ingest.sources."
+    with pytest.raises(DataError, match=said):
+        run(tmp_path / "a.jsonl")
