@@ -72,19 +72,24 @@ def decide(
     sides = split.split(every, near, params.heldout)
     every = every.with_columns(sides["cluster"], sides["side"], _barred(params, render, verdicts or {}))
     every = every.drop("group", "recipe", "parents", "made")  # each copy of the pool costs memory
-    out = (pl.col("side") == "heldout") & (pl.col("reason") != "over_max_length").fill_null(True)
+    unread = pl.col("reason").is_in(["over_max_length", "no_loss_tokens"]).fill_null(False)  # an exam cannot score them
+    out = (pl.col("side") == "heldout") & ~unread
     heldout, free = every.filter(out), every.filter(~out)
     kin = pl.when(pl.col("side") != "train").then(pl.lit("kin_of_heldout"))
     free = free.with_columns(pl.coalesce("reason", kin).alias("reason"))
     pool = order.parts(free.filter(pl.col("reason").is_null()), params.all_parts(), params.quality)
     pool = _weighted(pool, params)
+    silent = pl.col("weight").fill_null(1.0) == 0  # nothing would be learned of them
+    silenced = pl.col("id").is_in(pool.filter(silent)["id"].implode())
+    free = free.with_columns(pl.when(silenced).then(pl.lit("zero_weight")).otherwise("reason").alias("reason"))
+    pool = pool.filter(~silent)
     choice = choose(order.draw(pool, params), params)
     train = _scheduled(pool, choice.rows, params)
     unused = free.join(train.select("id"), on="id", how="anti").with_columns(
         pl.col("reason").fill_null("beyond_target")
     )
     facts = manifest.facts(train, heldout, unused, choice, params, render, template)
-    facts["short_answers"] = _short(pool, train, params)
+    facts["short_answers"] = _short(train, params)
     manifest.verify(facts, train, params)
     return Decision(train, heldout, unused, facts)
 
@@ -167,13 +172,12 @@ def _scheduled(pool: pl.DataFrame, rows: pl.DataFrame, params: MixParams) -> pl.
     return told.join(pool, on="id", how="left", maintain_order="left")
 
 
-def _short(pool: pl.DataFrame, train: pl.DataFrame, params: MixParams) -> dict[str, Any]:
-    """Rows and loss of short answers as scheduled, and as they would be without copies."""
+def _short(train: pl.DataFrame, params: MixParams) -> dict[str, Any]:
+    """Rows and loss of short answers as scheduled, and of the same rows without copies."""
     settings = params.short_answers
-    now = manifest.short_answers(train, settings.max_loss_tokens)
-    before = now
-    if settings.times > 1:
-        plain = params.model_copy(update={"short_answers": settings.model_copy(update={"times": 1})})
-        once = choose(order.draw(pool, plain), plain).rows
-        before = manifest.short_answers(once.select("id").join(pool, on="id"), settings.max_loss_tokens)
-    return settings.model_dump() | {"before": before, "after": now}
+    epoch = pl.col("repeat") // pl.when(pl.col("loss_tokens") <= settings.max_loss_tokens).then(
+        settings.times
+    ).otherwise(1)
+    once = train.with_columns(epoch.alias("epoch")).unique(["id", "epoch"], maintain_order=True)
+    before, after = (manifest.short_answers(rows, settings.max_loss_tokens) for rows in (once, train))
+    return settings.model_dump() | {"before": before, "after": after}

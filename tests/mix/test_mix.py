@@ -143,10 +143,50 @@ def test_weights_multiply_the_loss_weight_of_the_rows_they_name():
         assert weight == pytest.approx((0.5 if source == "s1" else 1.0) * (0.2 if bucket == "replay" else 1.0))
 
 
-def test_weights_may_silence_a_source_and_the_short_answers_know():
-    rows = frame([row("domain", i, id=f"d{i}", loss_tokens=4 if i % 2 else 20, source=f"s{i % 2}") for i in range(20)])
-    got = decided(rows, ratios={"domain": 1}, replay=0, weights=[{"source": "s0", "weight": 0}], heldout={"share": 0})
-    assert got.manifest["short_answers"]["after"]["share_of_loss"] == 1.0
+def test_rows_of_weight_zero_are_set_aside_so_that_shares_are_of_what_is_learned():
+    rows = FULL.with_columns(pl.when(pl.col("id") == "domain-9").then(0.0).otherwise("weight").alias("weight"))
+    factors = [{"source": "s0", "weight": 0}, {"bucket": "replay", "weight": 0.5}]
+    got = decided(rows, ratios=CHAT, replay=0.1, unit="rows", weights=factors, heldout={"share": 0})
+    silent = rows.filter((pl.col("source") == "s0") | (pl.col("id") == "domain-9"))
+    assert sorted(got.unused.filter(pl.col("reason") == "zero_weight")["id"]) == sorted(silent["id"])
+    assert got.manifest["filtered"]["by_reason"]["zero_weight"]["rows"] == silent.height
+    assert not set(silent["id"]) & set(got.train["id"])
+    assert (got.train["weight"] > 0).all()
+    assert abs(got.manifest["mixture"]["replay"]["achieved_share"]["rows"] - 0.1) <= 0.01
+    with pytest.raises(ConfigError, match="^mix: no row for general, math_code, domain, safety "):
+        decided(rows, ratios=CHAT, replay=0, weights=[{"min_input_tokens": 1, "weight": 0}])
+
+
+def test_a_weight_of_zero_leaves_the_exam_as_it_is():
+    plain, silenced = (decided(FULL, ratios=CHAT, weights=w) for w in ((), [{"source": "s0", "weight": 0}]))
+    assert plain.heldout["id"].to_list() == silenced.heldout["id"].to_list()
+
+
+def test_short_answers_are_compared_also_where_the_mixture_needs_their_copies():
+    rows = frame([row("domain", i, loss_tokens=50, tokens=90) for i in range(40)])
+    params = {"ratios": {"domain": 1}, "replay": 0, "unit": "rows", "size": 100, "heldout": {"share": 0}}
+    got = decided(rows, **params, short_answers={"max_loss_tokens": 100, "times": 4})
+    short = got.manifest["short_answers"]
+    assert short["before"] == {"rows": 25, "share_of_rows": 1.0, "share_of_loss": 1.0}
+    assert short["after"] == {"rows": 100, "share_of_rows": 1.0, "share_of_loss": 1.0}
+
+
+def test_short_answers_that_are_repeated_are_counted_once_an_epoch_without_copies():
+    rows = [row("domain", i, id=f"short-{i}", content_hash=f"s{i}", tokens=30, loss_tokens=2) for i in range(10)]
+    rows += [row("domain", i, tokens=80, loss_tokens=38) for i in range(10)]
+    params = {"ratios": {"domain": 1}, "replay": 0, "unit": "rows", "size": 80, "heldout": {"share": 0}}
+    got = decided(frame(rows), **params, exhaustion="repeat", max_epochs=2, short_answers={"times": 3})
+    assert got.manifest["short_answers"]["before"] == {"rows": 20, "share_of_rows": 0.5, "share_of_loss": 0.05}
+    assert got.manifest["short_answers"]["after"]["rows"] == 60
+
+
+def test_rows_without_loss_tokens_are_in_no_exam():
+    rows = FULL.with_columns(pl.when(pl.col("source") == "s1").then(0).otherwise("loss_tokens").alias("loss_tokens"))
+    plain, got = (decided(f, ratios=CHAT, heldout={"share": 0.4}) for f in (FULL, rows))
+    mute = set(rows.filter(pl.col("source") == "s1")["id"])
+    assert mute & set(plain.heldout["id"])
+    assert got.heldout["id"].to_list() == [i for i in plain.heldout["id"] if i not in mute]
+    assert set(got.unused.filter(pl.col("reason") == "no_loss_tokens")["id"]) == mute
 
 
 PHASES = [
