@@ -1,4 +1,4 @@
-"""Alpaca: `{"instruction": …, "input": …, "output": …, "system": …, "history": [[user, assistant], …]}`.
+"""Alpaca: `{"instruction": …, "input": …, "output": …, "system": …, "history": [[user, assistant], …], "tools": […]}`.
 
 The prompt is the instruction and, where there is one, a blank line and the input. Self-Instruct's
 `{"instruction": …, "instances": [{"input": …, "output": …}]}` with one instance is the same thing.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from curation.ingest.layout import BadRecord, Turn, prompt_of, system_turns, text_of
+from curation.ingest.layout import BadRecord, Turn, answer_of, prompt_of, system_turns, text_of, tools_text
 
 NEEDS = frozenset({"instruction"})
 PROMPT = frozenset({"instruction", "input", "system", "history"})
-USED = PROMPT | {"output"}
-_MORE = ("input", "system", "history")
+USED = PROMPT | {"output", "tools"}
+_MORE = ("input", "system", "history", "tools")
 
 
 def matches(value: dict[str, Any]) -> bool:
@@ -21,7 +21,7 @@ def matches(value: dict[str, Any]) -> bool:
 
 
 def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
-    """`messages` of the record, and the keys `used` for them; raises BadRecord."""
+    """`messages` and `tools` of the record, and the keys `used` for them; raises BadRecord."""
     question, answer, used = value["instruction"], value.get("output"), USED
     if type(question) is str and type(answer) is str and question.strip() and not any(map(value.get, _MORE)):
         return {"messages": [Turn("user", question), Turn("assistant", answer)], "used": USED}  # nearly every record
@@ -29,7 +29,8 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
         value, used = value | _instance(value["instances"]), used | {"instances"}
     if value.get("output") is None:
         raise BadRecord("missing_answer", "no `output`; a string is accepted")
-    return {"messages": [*prompt(value), Turn("assistant", text_of(value["output"], "output"))], "used": used}
+    found = [*prompt(value), Turn("assistant", answer_of(value["output"], "output"))]
+    return {"messages": found, "tools": tools_text(value.get("tools"), raw), "used": used}
 
 
 def prompt(value: dict[str, Any]) -> list[Turn]:

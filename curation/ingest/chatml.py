@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from curation.ingest.layout import BadRecord, Turn, text_of, tools_text
+from curation.ingest.layout import BadRecord, Turn, answer_of, tools_text
 from curation.ingest.turns import ROLES
 
 START, END = "<|im_start|>", "<|im_end|>"
@@ -30,7 +30,7 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     answer = next((a for a in ANSWERS if value.get(a) is not None), None) if place == "prompt" else None
     if answer is not None:
         opened = re.sub(r"<\|im_start\|>assistant\s*\Z", "", text)
-        text = f"{opened}\n{START}assistant\n{text_of(value[answer], answer).removesuffix(END)}{END}"
+        text = f"{opened}\n{START}assistant\n{answer_of(value[answer], answer).removesuffix(END)}{END}"
     turns: list[Turn] = []
     position = 0
     for match in _TURN.finditer(text):

@@ -30,9 +30,16 @@ class Turn(NamedTuple):
 
 
 def text_of(value: Any, key: str) -> str:
-    """Text, or the texts of typed content parts joined; raises BadRecord for anything else (images, numbers, objects)."""
+    """Text, or the texts of typed content parts joined; raises BadRecord for anything else (images, objects).
+
+    A list of one string is that string; of several nobody knows whether they are parts or alternatives.
+    """
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        if len(value) > 1:
+            raise BadRecord("not_text", f"`{key}` is a list of {len(value)} strings; one is accepted")
+        return str(value[0])
     if isinstance(value, list):
         parts = []
         for part in value:
@@ -47,6 +54,13 @@ def text_of(value: Any, key: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return json.dumps(value)
     raise BadRecord("not_text", f"`{key}` is {type(value).__name__}; a string is accepted")
+
+
+def answer_of(value: Any, key: str) -> str:
+    """As `text_of`, of an answer: several strings are alternative answers, of which none is chosen; raises BadRecord."""
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(part, str) for part in value):
+        raise BadRecord("several_answers", f"`{key}` holds {len(value)} answers; one is accepted")
+    return text_of(value, key)
 
 
 def optional_text(value: Any, key: str) -> str | None:

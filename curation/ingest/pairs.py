@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from curation.ingest import turns
-from curation.ingest.layout import BadRecord, Turn, prompt_of, system_turns, text_of, tools_text
+from curation.ingest.layout import BadRecord, Turn, answer_of, prompt_of, system_turns, tools_text
 
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("prompt", "answer"), ("prompt", "output"), ("question", "answer"),
@@ -38,7 +38,7 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     if _are_turns(answer):
         said = turns.read(answer, turns.Text(raw, (pair[1],)), "message")
     else:
-        said = [Turn("assistant", text_of(answer, pair[1]))]
+        said = [Turn("assistant", answer_of(answer, pair[1]))]
     tools = tools_text(value.get("tools"), raw)
     return {"messages": prompt(value, pair[0], raw) + said, "tools": tools, "used": USED[pair]}
 

@@ -36,7 +36,13 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     key = _choice(value)
     if key is None:
         found = [*alpaca.prompt(value), Turn("assistant", value["output"][0])]
-        return {"messages": found, "tags": TAGS, "used": alpaca.PROMPT}  # both outputs stay in meta
+        tools = tools_text(value.get("tools"), raw)
+        return {
+            "messages": found,
+            "tools": tools,
+            "tags": TAGS,
+            "used": alpaca.PROMPT | {"tools"},
+        }  # both outputs stay in meta
     answer = _turns(value[key], raw, key)
     if any(t.role == "user" for t in answer):
         found, used = [*([] if answer[0].role == "system" else system_turns(value)), *answer], {"system"}

@@ -17,6 +17,7 @@ import xxhash
 
 from curation import records as rec
 from curation.ingest import alpaca, chatml, feedback, messages, pairs, preference, sharegpt, text, tree
+from curation.ingest.language import code_of
 from curation.ingest.layout import BadRecord, Turn
 from curation.ingest.source import SourceParams
 from curation.ledger import QUARANTINE
@@ -33,6 +34,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "pairs": pairs,
     "text": text,
 }
+_PICTURES = frozenset({"images", "audios", "videos"})
 _OWN_FIELDS = frozenset({"language", "license", "origin", "group", "tags", "weight"})
 # What of a record with these keys goes to meta, and what it says of itself, by keys and those that its layout used.
 _RESTS: dict[tuple[tuple[str, ...], frozenset[str]], tuple[list[str], list[str]]] = {}
@@ -86,6 +88,8 @@ class Rows:
         turns, said, tools, used = fields.get("messages"), fields.get("text"), fields.get("tools"), fields["used"]
         if turns is not None:
             _check(turns)
+        if not _PICTURES.isdisjoint(value):
+            _no_pictures(value)
         source = self._source
         license_, origin, language, group, weight = source.license, source.origin, "und", None, 1.0
         tags = [*source.tags, *fields.get("tags", ())]
@@ -98,7 +102,8 @@ class Rows:
         rest, said_itself = _RESTS[known]
         if said_itself:
             own = {k: value[k] for k in said_itself if value[k] not in (None, "")}
-            license_, language = str(own.get("license", license_)), str(own.get("language", language))
+            license_ = str(own.get("license", license_))
+            language = code_of(own.get("language", language))
             origin = str(own.get("origin", origin))  # type: ignore[assignment]
             group = str(own["group"]) if "group" in own else None
             tags += _tags(own.get("tags", []))
@@ -106,6 +111,8 @@ class Rows:
             _encodable("".join((license_, language, group or "", *tags)))
             if origin not in rec.ORIGINS:
                 raise BadRecord("unknown_origin", f"origin is {origin!r}; accepted: {', '.join(rec.ORIGINS)}")
+            if "language" in own and own["language"] != language:
+                rest = [*rest, "language"]  # its own word for it is not lost
         meta = self._meta(file, line, {k: value[k] for k in rest} if rest else None)
         try:
             hash_ = content_hash(turns or (), said, tools)
@@ -232,6 +239,12 @@ def _weight(value: Any) -> float:
 
 def _lone_surrogate() -> BadRecord:
     return BadRecord("lone_surrogate", "half a UTF-16 pair; whole characters are accepted")
+
+
+def _no_pictures(value: dict[str, Any]) -> None:
+    for key in sorted(_PICTURES & value.keys()):
+        if value[key] not in (None, "", "[]", [], {}):
+            raise BadRecord("unsupported_content", f"`{key}` beside the text; text alone is accepted")
 
 
 def _encodable(text: str) -> None:

@@ -113,7 +113,7 @@ def _parted(
             piece = text.at(number - 1, "content", index) or text.at(number - 1, "value", index)
             calls.append(_call(part, key, piece, where))
         else:
-            rest.append(part)
+            rest.append({"text": part} if isinstance(part, str) else part)  # inside a turn strings are parts of it
     return "\n".join(said) or None, text_of(rest, where), calls
 
 

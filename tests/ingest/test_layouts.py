@@ -223,3 +223,50 @@ def test_tags_of_a_strange_kind_and_roles_of_a_book_length_are_refused(tmp_path)
     assert read(tmp_path, {"prompt": "q", "completion": "a", "tags": {"x": 1}})[1]["reason"] == "bad_tags"
     _, bad = read(tmp_path, {"messages": [said("x" * 100_000, "q")]})
     assert bad["reason"] == "unknown_role" and len(bad["detail"]) == 400
+
+
+@pytest.mark.parametrize("value", [{"question": "who?"}, {"prompt": "who?"}, {"instruction": "who?"}])
+def test_of_several_answers_none_is_chosen(tmp_path, value):
+    key = {"question": "answer", "prompt": "completion", "instruction": "output"}[next(iter(value))]
+    _, bad = read(tmp_path, value | {key: ["14 December 1972", "December 1972", "1972"]})
+    assert (bad["reason"], bad["detail"]) == ("several_answers", f"`{key}` holds 3 answers; one is accepted")
+    assert turns(read(tmp_path, value | {key: ["1972年"]})[0])[-1] == ("assistant", "1972年")
+    _, bad = read(tmp_path, {next(iter(value)): ["who?", "when?"], key: "a"})
+    assert bad["reason"] == "not_text"
+
+
+def test_strings_inside_a_turn_are_its_parts(tmp_path):
+    listed = [{"role": "user", "content": ["问", {"type": "text", "text": "？"}]}, said("assistant", ["好", "答"])]
+    assert turns(read(tmp_path, {"messages": listed})[0]) == [("user", "问？"), ("assistant", "好答")]
+
+
+@pytest.mark.parametrize("output", ["a", ["a", "b"]])
+def test_tools_of_alpaca_are_tools(tmp_path, output):
+    row, _ = read(tmp_path, {"instruction": "q", "output": output, "tools": [{"name": "f"}]})
+    assert (json.loads(row["tools"]), "tools" in meta(row)) == ([{"name": "f"}], False)
+
+
+@pytest.mark.parametrize("key", ["images", "audios", "videos"])
+def test_pictures_beside_the_text_are_refused(tmp_path, key):
+    value = {"messages": [said("user", "<image>Who?"), said("assistant", "a")]}
+    _, bad = read(tmp_path, value | {key: ["1.jpg"]})
+    assert (bad["reason"], bad["detail"]) == (
+        "unsupported_content",
+        f"`{key}` beside the text; text alone is accepted",
+    )
+    for empty in ([], None, "", "[]"):
+        assert read(tmp_path, value | {key: empty})[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("said_itself", "code", "kept"),
+    [
+        ("zh", "zh", False), ("en", "en", False), ("mul", "mul", False), ("und", "und", False), ("ceb", "ceb", False),
+        ("zh-Hant-TW", "zh", True), ("zh_CN", "zh", True), ("EN-us", "en", True), ("Chinese", "zh", True),
+        ("中文", "zh", True), ("English", "en", True), ("python", "und", True), ("go", "und", True), (7, "und", True),
+        (["zh", "en"], "und", True),
+    ],
+)  # fmt: skip
+def test_a_language_is_a_known_code(tmp_path, said_itself, code, kept):
+    row, _ = read(tmp_path, {"prompt": "q", "completion": "a", "language": said_itself})
+    assert (row["language"], meta(row)) == (code, {"language": said_itself} if kept else {})
