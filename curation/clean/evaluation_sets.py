@@ -1,25 +1,23 @@
 """Evaluation sets in any layout → the texts that must not be trained on.
 
-JSON Lines, JSON, CSV, TSV and Parquet, plain or packed (.gz, .zst), with fields of any nesting: what a text is follows from the
-name of its field. GSM8K (`question`, `answer`), HumanEval (`prompt`, `canonical_solution`), IFEval (`prompt`), MT-Bench
-(`turns`, `choices`) and tables without a header (the first column asks) are read as they come.
+JSON Lines, JSON, CSV, TSV and Parquet, plain or packed (.gz, .zst), by the readers of curation/ingest; fields of any nesting: what a
+text is follows from the name of its field. GSM8K (`question`, `answer`), HumanEval (`prompt`, `canonical_solution`), IFEval
+(`prompt`), MT-Bench (`turns`, `choices`) and tables without a header (the first column asks) are read as they come.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-import polars as pl
-import zstandard
-
 from curation.errors import DataError
+from curation.ingest import json_text, raw, tables
+from curation.ingest.packed import unpacked
 
 PROMPTS = frozenset(
     "prompt prompts question questions instruction instructions input inputs query text problem problem_statement turns turn goal ctx "
@@ -30,30 +28,74 @@ ANSWERS = frozenset(
     "choices options endings best_answer correct_answer reference references assistant gpt 答案 回答 输出 解析".split()
 )
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": ",", ".tsv": "\t", ".parquet": "parquet"}
-_ACCEPTED = ".jsonl, .json, .csv, .tsv, .parquet, also as .gz or .zst"
+_ACCEPTED = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, also as .gz or .zst"
+_BESIDE = (".yaml", ".yml", ".md", ".dvc")  # files that stand beside sets
 _SPEAKERS = {"user": "prompt", "human": "prompt", "assistant": "answer", "gpt": "answer"}
+_OTHERS = ("system", "developer", "tool", "function", "observation", "function_call")
+_WORDS = 5  # a text of fewer says nothing by itself
 
 
 def texts(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """(where, `prompt` or `answer`, text) of every evaluation set in a folder; other files (.yaml, .md) are passed over.
+    """(where, `prompt` or `answer`, text) of every evaluation set in a folder.
 
-    Raises DataError for what cannot be read and for a set without a text: a set that is not looked for is a leak.
+    Descriptions (.yaml, .yml, .md, .dvc) and files whose names begin with `_` or `.` are passed over. Raises DataError for any
+    other ending, for what cannot be read, and for a set or a record without a text: one that is not looked for is a leak.
     """
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.name.removesuffix(".gz").removesuffix(".zst")
-        form = _ENDINGS.get(Path(name).suffix.lower())
-        if form is None:
+        ending = Path(path.name.lower().removesuffix(".gz").removesuffix(".zst")).suffix
+        if path.name.startswith(("_", ".")) or ending in _BESIDE:
             continue
+        if ending not in _ENDINGS:
+            raise DataError(
+                f"{path}: no evaluation set by its ending; accepted: {_ACCEPTED}, and {', '.join(_BESIDE)} beside them. "
+                "Rename the file, or move it out of the evaluation folder."
+            )
         found = False
-        for number, value in _records(path, form):
-            for kind, text in walk(value):
+        for number, value in _records(path, _ENDINGS[ending]):
+            items = list(walk(value))
+            _check(f"{path}:{number}", value, items)
+            for kind, text in items:
                 found = True
                 yield f"{path.name}:{number} {kind}", kind, text
         if not found and path.stat().st_size > 1:
-            raise DataError(
-                f"{path}: no test item in it; fields that are read: {', '.join(sorted(PROMPTS | ANSWERS))}. "
-                "Rename a field, or move the file out of the evaluation folder."
-            )
+            raise DataError(f"{path}: {_nothing()}")
+
+
+def _nothing() -> str:
+    known = ", ".join(sorted(PROMPTS | ANSWERS))
+    return f"no test item in it; fields that are read: {known}. Rename a field, or move the file out of the evaluation folder."
+
+
+def _check(where: str, value: Any, items: list[tuple[str, str]]) -> None:
+    """Refuse a record of which nothing is read, or a short answer or an answer beside unread prose."""
+    if not items:
+        raise DataError(f"{where}: {_nothing()}")
+    if any(kind == "prompt" for kind, _ in items):
+        return
+    read = {text for _, text in items}
+    unread = [f"`{key}`" for key, text in _strings(value) if text not in read and _prose(text)]
+    if unread or not any(_prose(text) for text in read):
+        beside = f" beside {', '.join(dict.fromkeys(unread))}, which is not read" if unread else ""
+        raise DataError(
+            f"{where}: answers only{beside}; names of fields that ask: {', '.join(sorted(PROMPTS))}. Rename a field."
+        )
+
+
+def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _strings(item, str(name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item, key)
+
+
+def _prose(text: str) -> bool:
+    """Whether there are at least five words or Chinese characters."""
+    chinese = len(re.findall("[㐀-鿿]", text))
+    return chinese + sum(bool(re.search(r"[^\W\d_㐀-鿿]", word)) for word in text.split()) >= _WORDS
 
 
 def walk(value: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:
@@ -67,8 +109,12 @@ def walk(value: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         speaker = value.get("role", value.get("from"))
         if isinstance(speaker, str) and ("content" in value or "value" in value):
-            yield from walk(value.get("content", value.get("value")), _SPEAKERS.get(speaker))
-            return
+            speaker = speaker.strip().lower()
+            if speaker in _SPEAKERS or speaker in _OTHERS:
+                yield from walk(value.get("content", value.get("value")), _SPEAKERS.get(speaker))
+                return
+            # Whoever it is: a turn of another speaker, or a record whose `from` says where it comes from.
+            yield from walk(value.get("content", value.get("value")), "prompt")
         for key, item in value.items():
             name = str(key).strip().lower()
             if name in ANSWERS or (kind == "answer" and name in PROMPTS):
@@ -80,50 +126,58 @@ def walk(value: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def _records(path: Path, form: str) -> Iterator[tuple[int, Any]]:
-    """Number (of the line, or of the record) and value of each record."""
+    """Line (in Parquet, number) and value of each record."""
+    name = str(path)
+    if form == "parquet":
+        yield from ((record.line, record.value) for record in tables.parquet(path, name))
+        return
+    with unpacked(path, name) as packed:
+        data = packed.read()
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        elif data[:4] == b"\x28\xb5\x2f\xfd":
-            data = zstandard.ZstdDecompressor().stream_reader(data).read()
-        if form == "parquet":
-            yield from enumerate(pl.read_parquet(io.BytesIO(data)).iter_rows(named=True), 1)
-            return
         text = data.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, zstandard.ZstdError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read ({reason}); accepted: UTF-8, {_ACCEPTED}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: cannot be read ({error}); accepted: UTF-8, {_ACCEPTED}.") from None
+    stream = io.StringIO(text, newline="" if form in (",", "\t") else "\n")
     if form in (",", "\t"):
-        yield from _table(text, form)
-    elif form == "json":
-        value = _parsed(text, f"{path}")
-        values = value if isinstance(value, list) else [value]
-        yield from enumerate(values, 1)
+        yield from _table(stream, name, form)
+    elif form == "json" and raw.detect(raw.head(io.StringIO(text))) != "jsonl":
+        yield from _whole(json_text.array(stream, name))
     else:
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                yield number, _parsed(line, f"{path}:{number}")
+        yield from _whole(json_text.lines(stream, name))
 
 
-def _parsed(text: str, where: str) -> Any:
+def _whole(records: Iterable[raw.RawRecord]) -> Iterator[tuple[int, Any]]:
+    """Line and value; raises DataError for the first record that is broken."""
+    for record in records:
+        value = record.value
+        if record.reason == "broken_json":
+            try:
+                value = json.loads(record.raw)  # NaN, big numbers and lone surrogates are none of our business
+            except (ValueError, RecursionError):
+                raise DataError(
+                    f"{record.file}:{record.line}: not JSON ({record.detail}); mend or delete the line."
+                ) from None
+        elif record.reason:
+            raise DataError(f"{record.file}:{record.line}: broken table ({record.detail}); mend or delete the line.")
+        yield record.line, value
+
+
+def _table(stream: io.StringIO, name: str, separator: str) -> Iterator[tuple[int, Any]]:
+    """Rows by the names of the header or, where it names no field that is read, by the first column, which asks."""
     try:
-        return orjson.loads(text)
-    except ValueError:
-        try:
-            return json.loads(text)  # NaN, big numbers and lone surrogates are none of our business
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}); mend or delete the line.") from None
-
-
-def _table(text: str, separator: str) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(1 << 30)
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    header: list[str] | None = None
-    for number, row in enumerate(rows, 1):
-        if number == 1 and {cell.strip().lower() for cell in row} & (PROMPTS | ANSWERS):
-            header = row
-        elif header:
-            yield number, dict(zip(header, row, strict=False))
-        elif row:
-            yield number, {"prompt": row[0]}
+        first = next((row for row in csv.reader(stream, delimiter=separator, strict=True) if any(row)), [])
+    except csv.Error:
+        first = []
+    stream.seek(0)
+    if not first or {cell.strip().lower() for cell in first} & (PROMPTS | ANSWERS):
+        yield from _whole(tables.separated(stream, name, separator))
+        return
+    names = separator.join(["prompt", *(str(n) for n in range(2, len(first) + 1))])
+    headed = io.StringIO(f"{names}\n{stream.read()}", newline="")
+    rows = [(line - 1, value) for line, value in _whole(tables.separated(headed, name, separator))]
+    if not any(_prose(value["prompt"]) for _, value in rows):
+        raise DataError(
+            f"{name}: no header with a known field, and no prose in the first column; names of fields that ask: "
+            f"{', '.join(sorted(PROMPTS))}. Name the columns in the first line."
+        )
+    yield from rows

@@ -187,14 +187,68 @@ def test_parquet(tmp_path):
 def test_a_set_without_a_known_field_is_no_gap(tmp_path):
     (tmp_path / "odd.jsonl").write_text('{"aufgabe": "Wie viele Brote?"}\n')
     with pytest.raises(
-        DataError, match=r"odd\.jsonl: no test item in it; fields that are read: .*question.* Rename a field"
+        DataError, match=r"odd\.jsonl:1: no test item in it; fields that are read: .*question.* Rename a field"
     ):
         decontaminate.load(tmp_path)
     (tmp_path / "odd.jsonl").write_bytes(b"\x1f\x8bbroken")
-    with pytest.raises(DataError, match=r"odd\.jsonl: cannot be read \(.*\); accepted: UTF-8, \.jsonl"):
+    with pytest.raises(
+        DataError, match=r"odd\.jsonl: compressed, but cannot be unpacked \(.*\); fetch the file again\.$"
+    ):
         decontaminate.load(tmp_path)
     (tmp_path / "odd.jsonl").write_text("\n")
     assert decontaminate.load(tmp_path) == []
+
+
+GOOD = lines(RECORDS).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error"),
+    [
+        ("set.csv", 'question,answer\n"What is it?,A\nAnd what is this?,B\n', r"set\.csv:2: broken table \(.*RFC 4180.*\); mend"),
+        ("set.csv", "question,answer\nWhat, is it?,A\n", r"set\.csv:2: broken table \(3 fields; the header names 2\); mend"),
+        ("set.csv", f"1,{EN}\n2,{ZH}\n", r"set\.csv: no header with a known field, and no prose in the first column; .* Name the columns"),
+        ("set.csv", f"id,question_text,answer\n1,{EN},B\n", r"set\.csv:2: answers only beside `question_text`, which is not read; names"),
+        ("set.jsonl", json.dumps({"question_text": EN, "answer": "B"}), r"set\.jsonl:1: answers only beside `question_text`, which is not"),
+        ("set.jsonl", lines([RECORDS[0], {"frage": "12 + 7 = ?", "answer": "19"}]), r"set\.jsonl:2: answers only; names of"),
+        ("set.jsonl", lines([RECORDS[0], {"note": "none"}]), r"set\.jsonl:2: no test item in it; fields that are read"),
+        ("set.jsonl.gz", gzip.compress(GOOD)[:-20], r"set\.jsonl\.gz: compressed, but cannot be unpacked"),
+        ("set.jsonl.gz", gzip.compress(GOOD)[:12] + b"\xff" * 40, r"set\.jsonl\.gz: compressed, but cannot be unpacked"),
+        ("set.jsonl.zst", zstandard.compress(GOOD)[:-20], r"set\.jsonl\.zst: compressed, but cannot be unpacked"),
+        ("set.jsonl", ZH.encode("gb18030"), r"set\.jsonl: cannot be read \(.*\); accepted: UTF-8, \.jsonl"),
+        ("set.parquet", b"PAR1PAR1", r"set\.parquet: not a readable parquet file"),
+        ("set.txt", EN, r"set\.txt: no evaluation set by its ending; accepted: \.jsonl, .* Rename the file, or move it out"),
+        ("set.xlsx.gz", b"", r"set\.xlsx\.gz: no evaluation set by its ending"),
+    ],
+)  # fmt: skip
+def test_gaps_of_a_set_are_refused(tmp_path, name, data, error):
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    with pytest.raises(DataError, match=error):
+        decontaminate.load(tmp_path)
+
+
+def test_what_is_read_all_the_same(tmp_path):
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"from": "Human", "value": ZH},
+        {"role": "narrator", "content": EN},
+    ]
+    records = [
+        {"from": "gsm8k", "content": "x", "question": EN},
+        {"messages": chat},
+        {"answer_id": "x", "choices": [{"turns": [EN]}], "score": float("nan")},
+    ]
+    (tmp_path / "set.jsonl").write_text(lines(records))
+    (tmp_path / "set.json").write_text(lines(RECORDS[:1]))  # lines, whatever the ending says
+    (tmp_path / "set.csv").write_bytes(f'question,answer\r"{EN}",72\r"{ZH}",84\r'.encode())
+    for beside in ("_defaults", ".gitignore", "README.md", "set.jsonl.dvc", "task.yaml"):
+        (tmp_path / beside).write_text("beside")
+    assert [(i.where, i.text) for i in decontaminate.load(tmp_path)] == [
+        ("set.csv:2 prompt", EN), ("set.csv:2 answer", "72"), ("set.csv:3 prompt", ZH), ("set.csv:3 answer", "84"),
+        ("set.json:1 prompt", EN), ("set.json:1 answer", "#### 72"),
+        ("set.jsonl:1 prompt", "x"), ("set.jsonl:1 prompt", EN), ("set.jsonl:2 prompt", ZH), ("set.jsonl:2 prompt", EN),
+        ("set.jsonl:3 answer", EN),
+    ]  # fmt: skip
 
 
 def test_short_answers_are_not_looked_for_but_long_ones_are(tmp_path):
