@@ -12,9 +12,9 @@ from curation.errors import ConfigError
 
 
 class Params(BaseModel):
-    """Frozen; unknown keys are errors. Subclasses stand beside the algorithm that they configure."""
+    """Frozen; unknown keys and numbers that are not finite are errors. Subclasses stand beside the algorithm that they configure."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 M = typing.TypeVar("M", bound=BaseModel)

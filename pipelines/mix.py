@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation import records
-from curation.errors import DataError
+from curation.errors import ConfigError, DataError
 from pipelines import params, paths
 from pipelines.stage import Bar, run, write_json
 
@@ -53,6 +53,7 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
     from curation.models import identity
     from curation.review import verdicts
 
+    _above_floor(settings)
     corpora = [records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()]
     near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
     template = _template(render)
@@ -69,6 +70,22 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
     }
 
 
+def _above_floor(settings: MixParams) -> None:
+    """Raises ConfigError when pairs are asked for that score did not write.
+
+    The floor is read as it stands in the file: another one makes score's sidecars anew, which this stage depends on already.
+    """
+    floor: Any = params.read(params.PARAMS)
+    for key in ("score", "near", "floor"):
+        floor = floor.get(key) if isinstance(floor, dict) else None
+    asked = settings.heldout.near
+    if isinstance(floor, int | float) and asked < floor:
+        raise ConfigError(
+            f"mix.heldout.near: found {asked:g}; pairs below score.near.floor ({floor:g}) are not written, so {floor:g} or more is "
+            "accepted; raise it, or lower the floor."
+        )
+
+
 def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
     """Print what `work` would do, without doing it; only CURATION_CACHE may gain sizes. See `curation mix --help`."""
     from rich.console import Console
@@ -76,6 +93,13 @@ def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
     from curation.mix import MixParams, decide, table
     from curation.render import RenderParams
 
+    for said, others in (
+        ("--harder", {"--by": by, "--ladder": ladder} if harder else {}),
+        ("--ladder", {"--by": by} if ladder else {}),
+    ):
+        beside = [name for name, value in others.items() if value]
+        if beside:
+            raise ConfigError(f"{said}: is printed alone; leave {', '.join(beside)} out.")
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
     console = Console()
     if harder:
@@ -85,8 +109,13 @@ def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
     if ladder:
         from curation.mix.presets import ladder as rungs
 
-        steps = {v: decide(**given | {"params": settings.model_copy(update={ladder: v})}) for v in rungs(ladder)}
-        console.print(table.rungs(ladder, {v: d.manifest for v, d in steps.items()}))
+        steps: dict[float, dict[str, Any] | str] = {}
+        for value in rungs(ladder):
+            try:
+                steps[value] = decide(**given | {"params": settings.model_copy(update={ladder: value})}).manifest
+            except ConfigError as error:
+                steps[value] = str(error)
+        console.print(table.rungs(ladder, steps))
     else:
         console.print(table.plan(decide(**given).manifest, by))
     console.print("Nothing was written; `dvc repro mix` makes it so.", style="dim")

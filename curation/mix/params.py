@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -78,6 +79,12 @@ class Part(Params):
     task_type: tuple[str, ...] | None = None
     source: tuple[str, ...] | None = None
     quality: Literal["core", "tail"] | None = None
+
+    @model_validator(mode="after")
+    def _some_key(self) -> Part:
+        if all(value is None for _, value in self):
+            raise ValueError(f"at least one of {', '.join(type(self).model_fields)} is accepted, found none")
+        return self
 
 
 class QualityParams(Params):
@@ -186,6 +193,8 @@ class MixParams(Params):
 
 def checked(value: Ratios) -> Ratios:
     """`value` when it can be weights; raises ValueError."""
+    if not all(math.isfinite(weight) for weight in value.values()):
+        raise ValueError("finite weights are accepted")
     if not value or any(weight < 0 for weight in value.values()) or sum(value.values()) <= 0:
         raise ValueError("weights ≥ 0, at least one above 0, are accepted")
     if REPLAY in value:

@@ -39,11 +39,17 @@ def plan(manifest: Mapping[str, Any], by: str | None = None) -> Group:
     return Group(*shown)
 
 
-def rungs(key: str, manifests: Mapping[float, Mapping[str, Any]]) -> Table:
-    """One line for each value of `key`: the whole, and the share of each part."""
-    parts = list(dict.fromkeys(p for m in manifests.values() for p in m["mixture"]))
+def rungs(key: str, manifests: Mapping[float, Mapping[str, Any] | str]) -> Table:
+    """One line for each value of `key`: the whole, and the share of each part; or the reason (a str) why it cannot be had."""
+    had = [m for m in manifests.values() if not isinstance(m, str)]
+    parts = list(dict.fromkeys(p for m in had for p in m["mixture"]))
     table = _table(key, *UNITS[:2], *parts, title=f"ladder of mix.{key}")
+    if len(had) < len(manifests):
+        table.add_column("cannot be had", overflow="fold")
     for value, manifest in manifests.items():
+        if isinstance(manifest, str):
+            table.add_row(f"{value:g}", *[""] * (2 + len(parts)), manifest)
+            continue
         whole, unit = manifest["train"], manifest["unit"]
         shares = [manifest["mixture"].get(p, {}).get("achieved_share", {}).get(unit, 0.0) for p in parts]
         table.add_row(f"{value:g}", *(f"{whole[u]:,}" for u in UNITS[:2]), *(f"{s:.1%}" for s in shares))

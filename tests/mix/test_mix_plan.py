@@ -69,6 +69,12 @@ def test_the_ladder_is_a_line_a_rung():
     assert [line.split()[0] for line in text.splitlines()[-3:-1]] == ["0", "0.1"]
 
 
+def test_a_rung_that_cannot_be_had_says_why_in_its_line():
+    text = printed(table.rungs("replay", {0: decided(FULL, replay=0).manifest, 0.9: "mix: no row for replay."}))
+    assert [line.split()[0] for line in text.splitlines()[-3:-1]] == ["0", "0.9"]
+    assert text.splitlines()[-2].split()[1:] == ["mix:", "no", "row", "for", "replay."]
+
+
 @pytest.fixture
 def project(tmp_path, cache_folder):
     """A project after clean: 40 rows in Chinese and English, no synthetic ones."""
@@ -154,3 +160,36 @@ def test_the_page_on_mixing_speaks_of_every_key():
         "loss_tokens",
     ]
     assert [key for key in keys if f"{key}" not in page] == []
+
+
+def test_the_ladder_goes_on_after_a_rung_that_cannot_be_had(project):
+    done = curation(project, "--plan", "--ladder", "replay")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("mix: no row for") == 4  # the project has no plain text
+    assert [line.split()[0] for line in done.stdout.splitlines() if "mix: no row" in line] == [
+        "0.01",
+        "0.05",
+        "0.1",
+        "0.2",
+    ]
+
+
+def test_what_is_printed_alone_takes_no_other_table(project):
+    for arguments, reason in (
+        (("--harder", "s.json", "--by", "bucket"), "--harder: is printed alone; leave --by out."),
+        (("--harder", "s.json", "--ladder", "replay"), "--harder: is printed alone; leave --ladder out."),
+        (("--ladder", "replay", "--by", "bucket"), "--ladder: is printed alone; leave --by out."),
+    ):
+        done = curation(project, "--plan", *arguments)
+        assert (done.returncode, done.stderr.strip()) == (2, f"curation mix: {reason}")
+
+
+def test_pairs_that_score_does_not_write_are_not_asked_for(project):
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("    near: 0.5  #", "    near: 0.4  #"), encoding="utf-8")
+    done = curation(project, "--plan")
+    assert (done.returncode, done.stderr.strip()) == (
+        2,
+        "curation mix: mix.heldout.near: found 0.4; pairs below score.near.floor (0.5) are not written, so 0.5 or more is "
+        "accepted; raise it, or lower the floor.",
+    )
