@@ -66,7 +66,7 @@ def lines(stream: TextIO, name: str) -> Iterator[RawRecord]:
 
 def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
     """An array, or an object that holds one (`{"data": […]}`). An object is read whole, an array is not."""
-    window = _Window(stream)
+    window, broken = _Window(stream), False
     start = window.skip(0, " \t\r\n\ufeff")
     if window.text[start : start + 1] == "{":
         text = window.all()
@@ -77,7 +77,7 @@ def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
             if begin is None:
                 yield RawRecord(name, 1, text.strip(), None, "broken_json", _said(error, 1))
                 return
-            start = begin
+            start, broken = begin, True
         else:
             key = wrapped(whole)
             if key is None:
@@ -86,7 +86,7 @@ def array(stream: TextIO, name: str) -> Iterator[RawRecord]:
             piece = slice_of(text, key)
             start = text.index(piece) if piece else text.index("[", text.index(f'"{key}"'))
         window.inside = True
-    yield from _elements(window, start + 1, name)
+    yield from _elements(window, start + 1, name, broken)
 
 
 def _inside(text: str) -> int | None:
@@ -133,8 +133,9 @@ class _Window:
         return self.text
 
 
-def _elements(window: _Window, position: int, name: str) -> Iterator[RawRecord]:
-    counted, cut, broken = 0, False, False
+def _elements(window: _Window, position: int, name: str, broken: bool) -> Iterator[RawRecord]:
+    """The elements from `position` on; `broken` says that something before or among them is known not to parse."""
+    counted, cut = 0, False
     line = window.line
     seen: set[frozenset[str]] = set()  # the keys of elements so far: one of the same keys is an element
     while True:

@@ -321,3 +321,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     said = r"a.jsonl: cannot be read \(Permission denied\); restore the file or take it out of ingest.sources."
     with pytest.raises(DataError, match=said):
         run(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("new", ["", '"', "}", "]"])
+def test_a_damaged_character_costs_one_record_and_makes_no_row_of_a_part(wrapped, new):
+    import io
+
+    keys = [{"role": r, "content": [{"type": "text", "text": "t"}] * 2} for r in ("user", "assistant")]
+    listed = [{"messages": keys, "tools": [{"name": "f"}] * 2, "n": n} for n in range(3)]
+    lines = [json.dumps(value) for value in listed]
+    for place in range(1, len(lines[1]) - 1):
+        damaged = lines[1][:place] + new + lines[1][place + 1 :]
+        text = f"[{lines[0]}, {damaged}, {lines[2]}]"
+        stream = io.StringIO(f'{{"version": 1, "data": {text}}}' if wrapped else text)
+        found = [r.value for r in json_text.array(stream, "a") if r.reason is None]
+        assert listed[0] in found and listed[2] in found
+        assert not [v for v in found if isinstance(v, dict) and ("role" in v or "text" in v or "name" in v)]
