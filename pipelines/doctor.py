@@ -31,7 +31,7 @@ def doctor(as_json: bool = False) -> int:
     """Print findings; 1 when a check of correctness failed."""
     from curation.models import load_language_model, load_tokenizer
     from train.advice import advise
-    from train.doctor import CHECKS, examine
+    from train.doctor import CHECKS, examine, not_reached
 
     settings, render = params.load("train", TrainParams), params.load("render", RenderParams)
     train, heldout, unused = (records.read(paths.MIXED / f"{name}.parquet", records.LABELLED) for name in _FRAMES)
@@ -40,8 +40,13 @@ def doctor(as_json: bool = False) -> int:
     if len(train):
         found += advise(train, heldout, unused, settings, render, model.num_parameters())
     failures = sum(f.level == "failure" for f in found)
+    unreached, failed = not_reached(found), {f.check for f in found if f.level == "failure"}
+    healthy = [check for check in CHECKS if check not in failed and check not in unreached]
     if as_json:
-        told = {"passed": not failures, "checks": CHECKS, "findings": [asdict(f) for f in found]}
+        told = {
+            "passed": not failures, "checks": CHECKS, "checks_passed": healthy, "checks_not_reached": unreached,
+            "findings": [asdict(f) for f in found],
+        }  # fmt: skip
         print(json.dumps(told, ensure_ascii=False, indent=2))
         return int(failures > 0)
     from rich.console import Console
@@ -52,9 +57,11 @@ def doctor(as_json: bool = False) -> int:
         style, mark = _LEVELS[finding.level]
         console.print(f"[{style}]{mark} {finding.check}[/] {escape(finding.said)}", soft_wrap=True)
     warned = sum(f.level == "advice" for f in found)
-    healthy = len(CHECKS) - len({f.check for f in found if f.level == "failure"})
     verdict = "the train stage would refuse" if failures else "ready to train"
-    console.print(f"{healthy} of {len(CHECKS)} checks passed, advice on {warned}: {verdict}.")
+    missed = f", {len(unreached)} not reached ({', '.join(unreached)})" if unreached else ""
+    console.print(
+        f"{len(healthy)} of {len(CHECKS)} checks passed{missed}, advice on {warned}: {verdict}.", soft_wrap=True
+    )
     return int(failures > 0)
 
 

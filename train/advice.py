@@ -6,8 +6,7 @@ them; a held-out set and the replay ladder decide. docs/training.md explains eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -15,24 +14,22 @@ from curation.render import RenderParams
 from train.doctor.findings import Finding, advice, first, note
 from train.doctor.leaks import shingles
 from train.params import TrainParams
+from train.plan import plan
 
-Method = Literal["lora", "full"]
-
-# Name, billions of parameters below which it holds, learning rates for LoRA and for full training, what to do.
-# Rates: QLoRA (arXiv 2305.14314, table 9: 2e-4 up to 13B, 1e-4 above); LoRA wants some ten times full training's rate
-# (Schulman et al. 2025, "LoRA Without Regret"); full: SmolLM2 (arXiv 2502.02737: 3e-4 and more below 2B), Tülu 3
-# (arXiv 2411.15124: 5e-6 at 8B, 2e-6 at 70B), Llama 2 chat (arXiv 2307.09288: 2e-5).
-SIZES: tuple[tuple[str, float, tuple[float, float], tuple[float, float], str], ...] = (
-    ("under 7B", 7, (5e-5, 1e-3), (5e-6, 1e-3),
+# Name, billions of parameters below which it holds, LoRA's peak learning rates, what to do.
+# Rates: QLoRA (arXiv 2305.14314, table 9: 2e-4 up to 13B, 1e-4 above); some ten times those of full training (Schulman et al.
+# 2025, "LoRA Without Regret"), for which see Tülu 3 (arXiv 2411.15124: 5e-6 at 8B, 2e-6 at 70B).
+SIZES: tuple[tuple[str, float, tuple[float, float], str], ...] = (
+    ("under 7B", 7, (5e-5, 1e-3),
      "full training is affordable where LoRA falls short; narrow tasks pay best; keep 5–20% replay, since small models forget "
      "soonest; do not ask for long reasoning; repeat rows at most three times"),
-    ("7–14B", 14, (5e-5, 5e-4), (2e-6, 5e-5),
+    ("7–14B", 14, (5e-5, 5e-4),
      "LoRA of all linear layers with rank 16–64; a fifth or more of general rows; thousands of good rows before tens of "
      "thousands of middling ones"),
-    ("14–34B", 70, (2e-5, 3e-4), (1e-6, 2e-5),
+    ("14–34B", 70, (2e-5, 3e-4),
      "LoRA, or QLoRA on one card; a third to half of the rate of 7B; one or two epochs; filter harder rather than add rows; "
      "gradient checkpointing"),
-    ("70B and more", float("inf"), (1e-5, 2e-4), (5e-7, 1e-5),
+    ("70B and more", float("inf"), (1e-5, 2e-4),
      "QLoRA, or FSDP/DeepSpeed; one epoch; some thousand rows checked by people; find the mixture on a small model of the family "
      "first, then run once; watch the general benchmark more than the domain"),
 )  # fmt: skip
@@ -56,19 +53,16 @@ def advise(
     params: TrainParams,
     render: RenderParams,
     parameters: int,
-    method: Method = "lora",
-    target_modules: str | Sequence[str] = "all-linear",
 ) -> list[Finding]:
     """Advice and notes; frames as in data/mixed, `parameters` the number of the model's parameters."""
     return [
         *mixture(train),
-        *learning_rate(params.learning_rate, parameters, method),
-        *modules(target_modules),
-        *epochs(train, params),
+        *learning_rate(params.learning_rate, parameters),
+        *epochs(train, params, render),
         *copies(train),
         *heldout_size(train, heldout),
         *left_out(train, unused, render),
-        note("size", f"{parameters / 1e9:.3g}B parameters, {_size(parameters)[0]}: {_size(parameters)[4]}."),
+        note("size", f"{parameters / 1e9:.3g}B parameters, {_size(parameters)[0]}: {_size(parameters)[3]}."),
     ]
 
 
@@ -92,35 +86,30 @@ def mixture(train: pl.DataFrame) -> Iterator[Finding]:
         )
 
 
-def learning_rate(rate: float, parameters: int, method: Method) -> Iterator[Finding]:
-    """The peak rate is in the range of the method and the model's size."""
-    name, _, lora, full, _ = _size(parameters)
-    low, high = lora if method == "lora" else full
+def learning_rate(rate: float, parameters: int) -> Iterator[Finding]:
+    """The peak rate is in the range of the model's size."""
+    name, _, (low, high), _ = _size(parameters)
     if not low <= rate <= high:
         side = "above" if rate > high else "below"
         yield advice(
             "learning_rate",
-            f"train.learning_rate {rate:g} is {side} the usual {low:g}–{high:g} of {method} training at {name}.",
+            f"train.learning_rate {rate:g} is {side} the usual {low:g}–{high:g} of LoRA at {name}.",
         )
 
 
-def modules(target: str | Sequence[str]) -> Iterator[Finding]:
-    """The adapter reaches the feed-forward layers too: on attention alone it learns less at any rank (QLoRA, figure 2)."""
-    if target == "all-linear":
+def epochs(train: pl.DataFrame, params: TrainParams, render: RenderParams) -> Iterator[Finding]:
+    """Rows are not read too often, by the schedule that training will follow."""
+    if (train["tokens"] > render.max_length).any():  # there is no schedule; `cut` says so
         return
-    names = [target] if isinstance(target, str) else list(target)
-    if not any(mark in name for name in names for mark in ("gate", "up_proj", "down_proj", "fc", "mlp", "dense")):
-        yield advice("target_modules", f"LoRA on {', '.join(names)} only; all-linear learns more at the same cost.")
-
-
-def epochs(train: pl.DataFrame, params: TrainParams) -> Iterator[Finding]:
-    """Rows are not read too often."""
-    times = params.epochs * (int(train["repeat"].max() or 0) + 1)  # type: ignore[arg-type]
-    if times > READS and params.max_steps is None:
+    counts = plan(train, params, render.max_length).group_by("id").agg(pl.len().alias("times"))
+    often = counts.filter(pl.col("times") > READS).sort("times", "id", descending=[True, False])
+    if len(often):
+        ids = often["id"].to_list()
         yield advice(
             "epochs",
-            f"rows are read up to {times} times; beyond {READS} more data does more than more epochs: lower train.epochs or "
-            "mix.max_epochs.",
+            f"{first(ids)}: read up to {often['times'][0]} times; beyond {READS} more data does more than more epochs: lower "
+            "train.epochs, train.max_steps or mix.max_epochs.",
+            ids,
         )
 
 
@@ -180,5 +169,5 @@ def left_out(train: pl.DataFrame, unused: pl.DataFrame, render: RenderParams) ->
         yield note("left_out", f"{said}.")
 
 
-def _size(parameters: int) -> tuple[str, float, tuple[float, float], tuple[float, float], str]:
+def _size(parameters: int) -> tuple[str, float, tuple[float, float], str]:
     return next(row for row in SIZES if parameters < row[1] * 1e9)

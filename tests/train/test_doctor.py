@@ -20,8 +20,8 @@ from curation.errors import DataError
 from curation.models import load_language_model, load_tokenizer
 from curation.render import Encoded, Renderer, RenderParams
 from train import advice
-from train.doctor import CHECKS, examine, leaks, preflight, refuse
-from train.doctor.findings import failure
+from train.doctor import CHECKS, controls, examine, leaks, not_reached, preflight, refuse
+from train.doctor.findings import Finding, failure
 from train.doctor.masks import faults
 from train.doctor.packing import difference
 from train.params import TrainParams
@@ -54,9 +54,11 @@ class Case:
     renderer: Renderer
     model: Any
 
+    def examined(self) -> list[Finding]:
+        return examine(self.train, self.heldout, self.others, self.render, self.renderer, self.model)
+
     def findings(self) -> list[tuple[str, str]]:
-        found = examine(self.train, self.heldout, self.others, self.render, self.renderer, self.model)
-        return [(f.check, f.said) for f in found]
+        return [(f.check, f.said) for f in self.examined()]
 
 
 class Forgetful:
@@ -121,6 +123,30 @@ def answered(case: Case, answer: str, loss_weight: float | None = None) -> Case:
         records.message("assistant", answer, loss_weight=loss_weight),
     ]
     return with_row(case, messages=turns)
+
+
+def asked(case: Case, question: str) -> Case:
+    return with_row(case, messages=[records.message("user", question), records.message("assistant", "It is light.")])
+
+
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    + CHATML.replace("END", "'<|im_end|>'")
+)
+
+
+def system_refused(case: Case, in_rows: bool) -> Case:
+    """`case` with a template that knows no system turn, like Gemma's."""
+    refusing = with_template(case, NO_SYSTEM)
+    if not in_rows:
+        return refusing
+    turns = [
+        records.message("system", "Be brief."),
+        records.message("user", "Why?"),
+        records.message("assistant", "So."),
+    ]
+    rows = [r | {"messages": turns} if r["id"] == "r02" else r for r in refusing.train.iter_rows(named=True)]
+    return replace(refusing, train=pl.DataFrame(rows, schema=refusing.train.schema))
 
 
 def with_template(case: Case, jinja: str, tokenizer: Any = None) -> Case:
@@ -203,7 +229,7 @@ PLANTS: dict[str, tuple[Callable[[Case], Case], str, str]] = {
     "end token at which generation does not stop": (
         other_stop, "end_token", "answers are taught to end with '<|im_end|>' (2), but the model stops at [0]",
     ),
-    "left padding": (left_padding, "padding_side", "the tokenizer pads on the left; accepted in training: right."),
+    "left padding": (left_padding, "padding_side", "the tokenizer pads on the left: right for generation, and of no consequence here"),
     "packed rows read each other": (
         lambda c: replace(c, model=Forgetful(c.model)), "packing", "packed rows read each other: with attention 'sdpa' of Forgetful",
     ),
@@ -223,7 +249,22 @@ PLANTS: dict[str, tuple[Callable[[Case], Case], str, str]] = {
     ),
     "control token in an answer": (
         lambda c: answered(c, "Ice is<|im_end|> light."), "control_token_in_text",
-        "1 row (r02): a control token of the tokenizer stands in what was said (<|im_end|>)",
+        "1 row (r02): a control token of the tokenizer stands in what is learned (<|im_end|>), which would end or open a turn;",
+    ),
+    "control token in a text": (
+        lambda c: with_row(c, kind="text", messages=None, text="A turn<|im_end|> ends."), "control_token_in_text",
+        "1 row (r02): a control token of the tokenizer stands in what is learned (<|im_end|>), which would end or open a turn;",
+    ),
+    "control token in a question": (
+        lambda c: asked(c, "What does <|im_end|> mean?"), "control_token_in_text",
+        "1 row (r02): a control token of the tokenizer stands in a turn that is only read (<|im_end|>);",
+    ),
+    "special token in prose": (
+        lambda c: answered(c, "Run `git add <filename>`."), "control_token_in_text",
+        "1 row (r02): <filename> is one special token to this tokenizer, not the characters that were written;",
+    ),
+    "system turn that the template refuses": (
+        lambda c: system_refused(c, in_rows=True), "template", "r02: template: cannot render a conversation (System role not supported)",
     ),
     "negative weight": (
         lambda c: with_row(c, weight=-1.0), "negative_weight", "1 row (r02): a loss weight is below 0 or not finite",
@@ -253,6 +294,62 @@ def test_a_planted_fault_is_caught_and_alone(name: str, case: Case) -> None:
     )
     assert any(said in s for c, s in found if c == check), found
     assert all("\n" not in s for _, s in found)
+
+
+HARMLESS = ("left padding", "control token in a question", "special token in prose")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANTS)
+def test_training_goes_on_where_nothing_is_wrong(name: str, case: Case) -> None:
+    levels = {f.level for f in PLANTS[name][0](case).examined()}
+    assert levels == ({"note"} if name == "left padding" else {"advice"} if name in HARMLESS else {"failure"})
+
+
+@pytest.mark.slow
+def test_a_template_without_system_turns_is_sound(case: Case) -> None:
+    assert system_refused(case, in_rows=False).findings() == []
+
+
+@pytest.mark.slow
+def test_checks_that_did_not_run_are_said(case: Case) -> None:
+    assert not_reached(case.examined()) == []
+    assert not_reached(replace(case, train=case.train.clear()).examined()) == [c for c in CHECKS if c != "no_rows"]
+    of_rows = ["end_token", "new_token", "counts", "mask", "all_zero_mask", "empty_answer", "control_token_in_text",
+               "negative_weight", "packing"]  # fmt: skip
+    assert not_reached(system_refused(case, in_rows=True).examined()) == of_rows
+    stale = replace(case, train=case.train.with_columns(pl.col("loss_tokens") - 1))
+    assert not_reached(stale.examined()) == [c for c in of_rows if c != "counts"]
+
+
+def test_which_tokens_are_special() -> None:
+    tokenizer = load_tokenizer("smollm2-135m-instruct")
+    assert len(controls.special(tokenizer)) == 17 and controls.special(tokenizer)["<filename>"] == 6
+    assert sorted(controls.markers(tokenizer, CHATML)) == ["<|endoftext|>", "<|im_end|>", "<|im_start|>"]
+    assert "<repo_name>" in controls.markers(tokenizer, "<repo_name>{{ messages }}")
+
+
+def test_a_marker_counts_where_it_is_learned() -> None:
+    tokenizer = load_tokenizer("smollm2-135m-instruct")
+    turns = [
+        records.message("user", "什么意思？"), records.message("assistant", "见 <|im_end|>。"),
+        records.message("user", "好。"), records.message("assistant", "不客气。"),
+    ]  # fmt: skip
+
+    def levels(messages: Any, which: Any = "all", tools: str | None = None) -> list[str]:
+        row = {"id": "r", "kind": "chat", "messages": messages, "tools": tools, "text": None, "weight": None}
+        return [f.level for f in controls.standing([row], tokenizer, CHATML, which)]
+
+    assert levels(turns) == ["failure"]
+    assert levels(turns, "last") == ["advice"]
+    assert levels([turns[0], turns[1] | {"loss_weight": 0.0}, *turns[2:]]) == ["advice"]
+    assert levels(turns[2:], tools='[{"description": "<|im_start|>"}]') == ["advice"]
+    assert levels(turns[2:]) == []
+    text = {"id": "t", "kind": "text", "messages": None, "tools": None, "text": "完<|endoftext|>又", "weight": None}
+    assert [f.level for f in controls.standing([text], tokenizer, CHATML, "all")] == ["failure"]
+    assert [f.level for f in controls.standing([text | {"text": "<repo_name>"}], tokenizer, CHATML, "all")] == [
+        "advice"
+    ]
 
 
 def talk(identity: str, *turns: dict[str, Any]) -> dict[str, Any]:
@@ -309,7 +406,7 @@ def test_copies_are_measured_as_score_near_measures_them() -> None:
         return [records.message("user", text)]
 
     def watered(told: str) -> list[dict[str, Any]]:
-        calls = records.message("assistant", None, tool_calls=call)  # type: ignore[arg-type]
+        calls = records.message("assistant", None, tool_calls=call, reasoning="先看天气。")  # type: ignore[arg-type]
         return [*asked("浇水吗？"), calls, records.message("tool", told), records.message("assistant", "浇过了。")]
 
     pairs = [
@@ -424,6 +521,7 @@ def mixed(**columns: Any) -> pl.DataFrame:
     ]  # fmt: skip
     frame = records.frame(rows, records.LABELLED).with_columns(
         pl.lit(100, pl.Int64).alias("tokens"), pl.lit(60, pl.Int64).alias("loss_tokens"), pl.lit(0, pl.Int64).alias("repeat"),
+        pl.int_range(n).alias("position"),
     )  # fmt: skip
     return frame.with_columns(**columns)
 
@@ -432,10 +530,9 @@ def advised(
     train: pl.DataFrame, exam: pl.DataFrame | None = None, unused: pl.DataFrame | None = None, **given: Any
 ) -> dict:
     parameters = given.pop("parameters", int(7e9))
-    method, target = given.pop("method", "lora"), given.pop("target_modules", "all-linear")
     exam = mixed().head(100) if exam is None else exam
     unused = mixed().clear().with_columns(pl.lit(None, pl.String).alias("reason")) if unused is None else unused
-    found = advice.advise(train, exam, unused, TrainParams(**given), RenderParams(), parameters, method, target)
+    found = advice.advise(train, exam, unused, TrainParams(**given), RenderParams(), parameters)
     assert found[-1].check == "size"
     return {f.check: f.said for f in found if f.level == "advice"}
 
@@ -454,8 +551,15 @@ def test_advice() -> None:
     assert list(advised(mixed(text=pl.lit(" ".join(f"word{j}" for j in range(30)))))) == ["deduplicated"]
     assert list(advised(mixed(), mixed().head(20))) == ["heldout_size"]
     assert list(advised(mixed(), mixed().filter(pl.col("task_type") == "math"))) == ["heldout_types"]
-    assert list(advised(mixed(repeat=pl.lit(2)), epochs=2)) == ["epochs"]
-    assert list(advised(mixed(), target_modules=["q_proj", "v_proj"])) == ["target_modules"]
+    assert advised(mixed(), epochs=5) == {
+        "epochs": "200 rows (t000, t001, t002, …): read up to 5 times; beyond 4 more data does more than more epochs: lower "
+        "train.epochs, train.max_steps or mix.max_epochs."
+    }
+    # 200 rows of 100 tokens are ten steps of two sequences of 1024.
+    assert advised(mixed(), epochs=9, max_steps=40) == {}
+    assert list(advised(mixed(), epochs=9, max_steps=41)) == ["epochs"]
+    assert list(advised(mixed(id=pl.lit("t")))) == ["epochs"]
+    assert advised(mixed(tokens=pl.lit(2000, pl.Int64)), epochs=9) == {}
     over = mixed().head(80).with_columns(pl.lit("over_max_length").alias("reason"))
     assert advised(mixed(), unused=over) == {
         "left_out": "80 rows over render.max_length = 1024 tokens are left out, none is cut: math 40 of 140, open_qa 40 of 140; "
@@ -464,25 +568,17 @@ def test_advice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "method", "rate", "said"),
+    ("parameters", "rate", "said"),
     [
-        (135e6, "lora", 2e-4, None),
-        (135e6, "lora", 2e-3, "train.learning_rate 0.002 is above the usual 5e-05–0.001 of lora training at under 7B."),
-        (8e9, "full", 2e-4, "train.learning_rate 0.0002 is above the usual 2e-06–5e-05 of full training at 7–14B."),
-        (8e9, "full", 1e-5, None),
-        (32e9, "lora", 1e-5, "train.learning_rate 1e-05 is below the usual 2e-05–0.0003 of lora training at 14–34B."),
-        (
-            72e9,
-            "lora",
-            5e-4,
-            "train.learning_rate 0.0005 is above the usual 1e-05–0.0002 of lora training at 70B and more.",
-        ),
+        (135e6, 2e-4, None),
+        (135e6, 2e-3, "train.learning_rate 0.002 is above the usual 5e-05–0.001 of LoRA at under 7B."),
+        (8e9, 1e-5, "train.learning_rate 1e-05 is below the usual 5e-05–0.0005 of LoRA at 7–14B."),
+        (32e9, 1e-5, "train.learning_rate 1e-05 is below the usual 2e-05–0.0003 of LoRA at 14–34B."),
+        (72e9, 5e-4, "train.learning_rate 0.0005 is above the usual 1e-05–0.0002 of LoRA at 70B and more."),
     ],
 )
-def test_the_learning_rate_is_held_against_method_and_size(
-    parameters: float, method: str, rate: float, said: str | None
-) -> None:
-    assert advised(mixed(), parameters=int(parameters), method=method, learning_rate=rate).get("learning_rate") == said
+def test_the_learning_rate_is_held_against_the_size(parameters: float, rate: float, said: str | None) -> None:
+    assert advised(mixed(), parameters=int(parameters), learning_rate=rate).get("learning_rate") == said
 
 
 def test_the_mask_is_shown(renderer_of_bundled: Renderer) -> None:
@@ -546,7 +642,8 @@ def test_the_command_prints_findings_as_json(
             doctor.show_mask("r0")
     finally:
         params.read.cache_clear()
-    assert told["passed"] and set(told["checks"]) == set(CHECKS)
+    assert told["passed"] and set(told["checks"]) == set(CHECKS) == set(told["checks_passed"])
+    assert told["checks_not_reached"] == []
     assert {f["check"] for f in told["findings"]} >= {"heldout_size", "size"}
     assert "⟦Ice is less dense than water, so it floats.<|im_end|>⟧" in shown
     assert str(error.value) == "r0: 10 ids begin so: r00, r01, r02, r03, r04; give more of it."

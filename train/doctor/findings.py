@@ -17,10 +17,11 @@ class Finding:
     check: str  # a stable snake_case name; docs/training.md explains each
     said: str
     rows: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()  # checks that could not run because of it
 
 
-def failure(check: str, said: str, rows: Sequence[str] = ()) -> Finding:
-    return Finding("failure", check, said, tuple(rows[:5]))
+def failure(check: str, said: str, rows: Sequence[str] = (), unreached: Sequence[str] = ()) -> Finding:
+    return Finding("failure", check, said, tuple(rows[:5]), tuple(unreached))
 
 
 def advice(check: str, said: str, rows: Sequence[str] = ()) -> Finding:

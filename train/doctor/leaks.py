@@ -122,13 +122,12 @@ def near(train: pl.DataFrame, heldout: pl.DataFrame, limit: float = NEAR) -> pl.
 def shingles(rows: pl.DataFrame) -> pl.DataFrame:
     """`id` and `shingle` (a hash of UNITS units in a row), each once a row; a row of fewer units is one shingle.
 
-    Read is what score.near reads of a conversation: all turns but the system's, tool calls included; case, width and
+    Read is what score.near reads of a conversation: all turns but the system's, reasoning and tool calls included; case, width and
     punctuation do not count.
     """
     turn = pl.element().struct
-    said = pl.concat_str(
-        [turn.field("content").fill_null(""), turn.field("tool_calls")], separator="\n", ignore_nulls=True
-    )
+    parts = [turn.field("reasoning"), turn.field("content").fill_null(""), turn.field("tool_calls")]
+    said = pl.concat_str(parts, separator="\n", ignore_nulls=True)
     spoken = pl.col("messages").list.eval(said.filter(turn.field("role").is_in(["user", "assistant", "tool"])))
     text = pl.coalesce("text", spoken.list.join("\n")).fill_null("").str.normalize("NFKC").str.to_lowercase()
     found = text.str.replace_all(_UNSEEN, "").str.extract_all(_UNIT)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from curation.render import Encoded, Turns
+from train.doctor.controls import bearing, said, special
 from train.doctor.findings import Finding, failure, first
 
 SAID = {
@@ -21,8 +22,6 @@ SAID = {
     "behind each answer in render.template.",
     "mask": "{rows}: learned tokens are not those of the answers that bear loss, {detail}; use render.template: chatml, or mend the "
     "template.",
-    "control_token_in_text": "{rows}: a control token of the tokenizer stands in what was said ({detail}), which would end or open a "
-    "turn; take it out by data/review/fixes.jsonl.",
     "negative_weight": "{rows}: a loss weight is below 0 or not finite, which would undo what is learned; accepted: 0 and "
     "above.",
 }  # fmt: skip
@@ -34,7 +33,7 @@ def faults(
     rows: Sequence[Mapping[str, Any]], encoded: Sequence[Encoded], tokenizer: Any, turns: Turns
 ) -> Iterator[Finding]:
     """A failure for each kind of fault, with the rows that have it. `encoded` are the rows as training will read them."""
-    control = {t: i for t, i in tokenizer.get_added_vocab().items() if i in set(tokenizer.all_special_ids)}
+    control = special(tokenizer)
     found: dict[str, list[tuple[str, str]]] = {}
     for row, tokens in zip(rows, encoded, strict=True):
         for check, detail in _of_row(row, tokens, tokenizer, turns, control):
@@ -59,25 +58,23 @@ def _of_row(
     if row["kind"] == "text":
         yield from _of_text(row, encoded, tokenizer)
         return
-    said = [m[k] for m in row["messages"] for k in ("content", "reasoning", "tool_calls") if m[k]]
-    inside = next((t for t in control if any(t in text for text in said)), None)
-    if inside:
-        yield "control_token_in_text", inside
-        return
-    bearing = _bearing(row["messages"], turns)
-    if any(not (m["content"] or "").strip() and not m["tool_calls"] for m in bearing):
+    answers = bearing(row["messages"], turns)
+    if any(not (m["content"] or "").strip() and not m["tool_calls"] for m in answers):
         yield "empty_answer", ""
     learned = list(stretches(encoded))
-    if len(learned) != len(bearing):
-        yield "mask", f"with {len(learned)} learned stretches for {len(bearing)} answers"
+    if len(learned) != len(answers):
+        yield "mask", f"with {len(learned)} learned stretches for {len(answers)} answers"
         return
-    for (start, stop), message in zip(learned, bearing, strict=True):
+    for (start, stop), message in zip(learned, answers, strict=True):
         ids = encoded.ids[start:stop]
         ended = ids[-1] == tokenizer.eos_token_id
         if not ended:
             yield "end_token", ""
         body = ids[:-1] if ended else ids
-        strange = next((t for t, i in control.items() if i in body), None)
+        # One that was said is train.doctor.controls' affair.
+        strange = next(
+            (t for t, i in control.items() if i in body and not any(t in text for text in said(message))), None
+        )
         if strange and ended:
             yield "mask", f"with {strange} inside an answer"
         elif ended and not _says(tokenizer, body, message):
@@ -94,11 +91,6 @@ def _of_text(row: Mapping[str, Any], encoded: Encoded, tokenizer: Any) -> Iterat
         yield "end_token", ""
     elif not _same(tokenizer, encoded.ids[1:-1], row["text"]):
         yield "mask", "with another text than the record's"
-
-
-def _bearing(messages: Sequence[Mapping[str, Any]], turns: Turns) -> list[Mapping[str, Any]]:
-    answers = [m for m in messages if m["role"] == "assistant"]
-    return [m for m in (answers if turns == "all" else answers[-1:]) if m["loss_weight"] != 0]
 
 
 def stretches(encoded: Encoded) -> Iterator[tuple[int, int]]:
