@@ -57,15 +57,31 @@ class NearIndex:
         self.folder, self.params = folder, params
         made_with = json.dumps({"form": _FORM, **params.model_dump()}, sort_keys=True)
         note = folder / "params.json"
+        numbered = sorted(folder.glob("[0-9]*"))
+        if not note.exists() and not numbered:
+            _write(note, made_with)
         if not note.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            note.write_text(made_with, encoding="utf-8")
+            raise DataError(f"{note}: no such file beside the parts of an index; remove the index and build it anew.")
         if (found := note.read_text(encoding="utf-8")) != made_with:
             raise DataError(f"{note}: the index was made with {found}, asked for is {made_with}; name another folder.")
-        self._parts = [_load(path) for path in sorted(folder.glob("[0-9]*"))]
+        for number, path in enumerate(numbered):
+            if path.name != f"{number:06}":
+                raise DataError(
+                    f"{folder}: {path.name} stands where part {number:06} should; "
+                    "restore that part, or remove the index and build it anew."
+                )
+        self._parts = [_load(path) for path in numbered]
 
     def add(self, records: pl.DataFrame, progress: Progress = silent) -> pl.DataFrame:
         """Add rows that are not there yet; give their pairs as `first`, `second` (smallest content hashes of the groups), `similarity`."""
+        stored = self._parts
+        try:
+            return self._add(records, progress)
+        except BaseException:
+            self._parts = stored  # what is not saved is not held either
+            raise
+
+    def _add(self, records: pl.DataFrame, progress: Progress) -> pl.DataFrame:
         import numpy as np
 
         known = self._holds(_as_bytes(records["content_hash"]))
@@ -90,7 +106,7 @@ class NearIndex:
             work.keys[rows] & np.uint32(0xFFFFFFFE), np.zeros((0, 2), np.int64), np.zeros(0), np.array([not self._parts]),
         )  # fmt: skip
         meeting, crowded = self._meeting(part.keys, moved)
-        self._parts.append(part)
+        self._parts = [*self._parts, part]
         if not base:
             links = near._links(work, np.sort(rows), len(hashes), False, self.params)
             first, second = group[links["first"].to_numpy()], group[links["second"].to_numpy()]
@@ -108,12 +124,13 @@ class NearIndex:
         similarity = links["similarity"].to_numpy()
         complete = np.array([crowded or not base])
         self._parts[-1] = replace(part, links=found, similarity=similarity, whole=complete)
-        _save(self._parts[-1], self.folder, len(self._parts) - 1)
         fresh = (found >= base).any(axis=1)
         ends = (as_series(self.first_hashes(found[fresh, n])) for n in range(2))
-        return pl.DataFrame(dict(zip(("first", "second"), ends, strict=True))).with_columns(
+        told = pl.DataFrame(dict(zip(("first", "second"), ends, strict=True))).with_columns(
             pl.Series("similarity", similarity[fresh], dtype=pl.Float64)
         )
+        _save(self._parts[-1], self.folder, len(self._parts) - 1)
+        return told
 
     def sidecar(self) -> pl.DataFrame:
         """What `near.compute` gives for all rows."""
@@ -252,12 +269,26 @@ class NearIndex:
         return near._Work(sets, start[:-1], count, np.zeros(len(groups), np.uint64), keys)
 
 
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); free space, or name another folder.") from None
+
+
 def _save(part: _Part, folder: Path, number: int) -> None:
-    """Whole or not at all: written aside, then renamed."""
+    """Whole or not at all: written aside, then renamed. What a killed run left aside is removed."""
     import numpy as np
 
-    aside = Path(mkdtemp(prefix="new-", dir=folder))
+    for left in folder.glob("new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    aside = folder / "new-"
     try:
+        aside = Path(mkdtemp(prefix="new-", dir=folder))
         for field in fields(part):
             np.save(aside / f"{field.name}.npy", getattr(part, field.name))
         aside.rename(folder / f"{number:06}")

@@ -480,6 +480,35 @@ def test_copies_name_the_kept_row_that_is_most_alike(tmp_path: Path) -> None:
     assert index.add(rows).rows() == []
 
 
+def test_an_index_outlives_an_add_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [chat(f"one two three four five six {word}", "ok", word) for word in ("seven", "eight", "nine")]
+    index = near_index.NearIndex(tmp_path, NearParams())
+    index.add(frame(rows[0]))
+    (tmp_path / "new-left").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(DataError, match=r"cannot be added to \(disk full\)"):
+            index.add(frame(*rows[1:]))
+    assert index.sidecar().equals(compute(frame(rows[0]), NearParams()))
+    index.add(frame(*rows[1:]))
+    assert index.sidecar().equals(compute(frame(*rows), NearParams()))
+    assert near_index.NearIndex(tmp_path, NearParams()).sidecar().equals(index.sidecar())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["000000", "000001", "params.json"]
+
+
+def test_an_index_with_a_gap_is_refused(tmp_path: Path) -> None:
+    index = near_index.NearIndex(tmp_path, NearParams())
+    for word in ("seven", "eight", "nine"):
+        index.add(frame(chat(f"one two three four five six {word}", "ok", word)))
+    (tmp_path / "000001").rename(tmp_path / "aside")
+    with pytest.raises(DataError, match=r"000002 stands where part 000001 should; restore that part, or remove"):
+        near_index.NearIndex(tmp_path, NearParams())
+    (tmp_path / "aside").rename(tmp_path / "000001")
+    (tmp_path / "params.json").unlink()
+    with pytest.raises(DataError, match=r"params\.json: no such file beside the parts of an index"):
+        near_index.NearIndex(tmp_path, NearParams())
+
+
 def test_an_index_of_other_params_is_refused(tmp_path: Path) -> None:
     near_index.NearIndex(tmp_path, NearParams(seed=1))
     with pytest.raises(DataError, match=r"params\.json: the index was made with .*; name another folder\.$"):
