@@ -640,10 +640,19 @@ def test_the_command_prints_findings_as_json(
         shown = capsys.readouterr().out
         with pytest.raises(DataError) as error:
             doctor.show_mask("r0")
+        stale = case.train.with_columns(pl.col("loss_tokens") - 1)
+        records.write(stale, tmp_path / paths.MIXED / "train.parquet")
+        assert doctor.doctor() == 1
+        printed = capsys.readouterr().out
     finally:
         params.read.cache_clear()
     assert told["passed"] and set(told["checks"]) == set(CHECKS) == set(told["checks_passed"])
     assert told["checks_not_reached"] == []
     assert {f["check"] for f in told["findings"]} >= {"heldout_size", "size"}
+    assert printed.splitlines()[-1].startswith(
+        "4 of 13 checks passed, 8 not reached (end_token, new_token, mask, all_zero_mask, empty_answer, control_token_in_text, "
+        "negative_weight, packing), advice on "
+    )
+    assert printed.endswith(": the train stage would refuse.\n")
     assert "⟦Ice is less dense than water, so it floats.<|im_end|>⟧" in shown
     assert str(error.value) == "r0: 10 ids begin so: r00, r01, r02, r03, r04; give more of it."
