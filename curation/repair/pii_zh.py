@@ -53,13 +53,20 @@ _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)  # GB 11714, characters 9 to 1
 
 _QQ = re.compile(
     r"(?:(?<![A-Za-z])QQ|(?<![A-Za-z])Q(?=群)|扣扣|企鹅号)(?:群|号|號|号码|账号|帐号|群号|number|[/、和]微信号?){0,3}\s*(?:[:：]|是|为|[换改]成了?|改为|is)?\s*[:：]?\s*"
-    r"([1-9]\d{4,10})(?![0-9A-Za-z.@])",
+    # A count is no number: 12000人, 20000多个.
+    r"([1-9]\d{4,10})(?![0-9A-Za-z.@%]|\s*[多余]?(?:人(?!工)|个|名(?!字|为|叫)|元|块|万|亿|次|条|年|版|级|款|台|份|倍|天(?!天)|位(?!置)))",
     re.I,
 )
 _WECHAT = re.compile(
-    r"(?:微信(?:号码?|账号|帐号|ID)?|(?<![A-Za-z])(?:WeChat(?:[ _]?ID)?|VX|WX|V信))"
+    r"(微信(?:号码?|账号|帐号|ID)?|(?<![A-Za-z])(?:WeChat(?:[ _]?ID)?|VX|WX|V信))"
     r"\s*(?:([:：]|是|为|号|加|叫|\bis\b)\s*[:：]?|[(]| |[^\n。A-Za-z0-9]{1,9}[是为叫:：])?\s*"
-    r"([A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_.@-])",
+    r"([A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_.@-]|\s*(?:版|端|系统|平台|=))",
+    re.I,
+)
+# Systems, devices and programs that stand beside the word as often as names do.
+_PRODUCT = re.compile(
+    r"(?:Windows|Win|Android|iOS|iPadOS|iPhone|iPad|MacBook|macOS|HarmonyOS|EMUI|MIUI|ColorOS|OriginOS|Linux|Ubuntu|Xiaomi|Redmi|"
+    r"Huawei|Honor|OPPO|Galaxy|Chrome|Python|Node|version|beta|build)[_-]?v?\d{1,4}(?:[_-]?(?:Pro|Plus|Max|Ultra|Mini|SE|beta|x?64|[a-z]))*",
     re.I,
 )
 
@@ -86,11 +93,16 @@ def find(text: str) -> Iterator[Span]:
             yield Span("qq", match.start(1), match.end(1), 0.92)
     if "微信" in text or "v信" in small or "wechat" in small or "vx" in small or "wx" in small:
         for match in _WECHAT.finditer(text):
-            name = match[2]
+            name = match[3]
+            # Latin words need something between: they begin other words as well (vxlan100, wxconfig99).
+            if (match[1][-1].isascii() and match.end(1) == match.start(3)) or _PRODUCT.fullmatch(name):
+                continue
+            if match[1].lower() in ("vx", "wx") and name.replace("-", "").isalpha():  # wx:for-index
+                continue
             said = "号" in match[0] or "ID" in match[0].upper()
             # Without a colon or a verb before it, only what no word looks like.
-            if (not name.isalpha() or said) if match[1] else sum(c.isdigit() for c in name) >= 2:
-                yield Span("wechat", match.start(2), match.end(2), 0.85)
+            if (not name.isalpha() or said) if match[2] else sum(c.isdigit() for c in name) >= 2:
+                yield Span("wechat", match.start(3), match.end(3), 0.85)
 
 
 def id_card(number: str) -> bool:
