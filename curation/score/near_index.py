@@ -14,40 +14,21 @@ out of the first `crowd`, so all pairs are sought again, from the stored sketche
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from curation.errors import DataError
 from curation.progress import Progress, silent
-from curation.score import near, pairs
+from curation.score import near, near_parts, pairs
 
 if TYPE_CHECKING:
     import numpy as np
 
 _FORM = 2  # of the folder; another kernel or another layout takes another number
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one `add` brought. Rows stand in the order of content hashes; groups (equal shingle sets) in that of identities."""
-
-    hashes: np.ndarray  # content hashes, as bytes
-    group: np.ndarray  # number of each row's group, counted through all parts; -1: no units
-    identity: np.ndarray  # of the groups that are new with this part
-    first: np.ndarray  # the first row of each
-    start: np.ndarray  # its shingles are sets[start:start + count]
-    count: np.ndarray
-    sets: np.ndarray
-    keys: np.ndarray  # its band keys
-    links: np.ndarray  # pairs of group numbers
-    similarity: np.ndarray
-    whole: np.ndarray  # [True]: `links` are all there are, those of earlier parts included
 
 
 class NearIndex:
@@ -59,7 +40,7 @@ class NearIndex:
         note = folder / "params.json"
         numbered = sorted(folder.glob("[0-9]*"))
         if not note.exists() and not numbered:
-            _write(note, made_with)
+            near_parts.write(note, made_with)
         if not note.exists():
             raise DataError(f"{note}: no such file beside the parts of an index; remove the index and build it anew.")
         if (found := note.read_text(encoding="utf-8")) != made_with:
@@ -70,7 +51,7 @@ class NearIndex:
                     f"{folder}: {path.name} stands where part {number:06} should; "
                     "restore that part, or remove the index and build it anew."
                 )
-        self._parts = [_load(path) for path in numbered]
+        self._parts = [near_parts.load(path) for path in numbered]
 
     def add(self, records: pl.DataFrame, progress: Progress = silent) -> pl.DataFrame:
         """Add rows that are not there yet; give their pairs as `first`, `second` (smallest content hashes of the groups), `similarity`."""
@@ -101,7 +82,7 @@ class NearIndex:
             old[hashes[leader[old]] < self.first_hashes(number[old])]
         ]  # groups whose first row is another now
         rows = leader[new]
-        part = _Part(
+        part = near_parts.Part(
             hashes, group, identity[new], rows, work.start[rows], work.count[rows], work.sets,
             work.keys[rows] & np.uint32(0xFFFFFFFE), np.zeros((0, 2), np.int64), np.zeros(0), np.array([not self._parts]),
         )  # fmt: skip
@@ -129,7 +110,7 @@ class NearIndex:
         told = pl.DataFrame(dict(zip(("first", "second"), ends, strict=True))).with_columns(
             pl.Series("similarity", similarity[fresh], dtype=pl.Float64)
         )
-        _save(self._parts[-1], self.folder, len(self._parts) - 1)
+        near_parts.save(self._parts[-1], self.folder, len(self._parts) - 1)
         return told
 
     def sidecar(self) -> pl.DataFrame:
@@ -267,46 +248,6 @@ class NearIndex:
             for row, own in zip(here.tolist(), local.tolist(), strict=True):
                 sets[start[row] : start[row + 1]] = part.sets[part.start[own] : part.start[own] + part.count[own]]
         return near._Work(sets, start[:-1], count, np.zeros(len(groups), np.uint64), keys)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); free space, or name another folder.") from None
-
-
-def _save(part: _Part, folder: Path, number: int) -> None:
-    """Whole or not at all: written aside, then renamed. What a killed run left aside is removed."""
-    import numpy as np
-
-    for left in folder.glob("new-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    aside = folder / "new-"
-    try:
-        aside = Path(mkdtemp(prefix="new-", dir=folder))
-        for field in fields(part):
-            np.save(aside / f"{field.name}.npy", getattr(part, field.name))
-        aside.rename(folder / f"{number:06}")
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise DataError(
-            f"{folder}: cannot be added to ({error}); free space, or let one run at a time write."
-        ) from None
-
-
-def _load(path: Path) -> _Part:
-    import numpy as np
-
-    try:  # mode "c": kernels are compiled once, for arrays that may be written; the file stays as it is
-        arrays = [np.asarray(np.load(path / f"{f.name}.npy", mmap_mode="c")) for f in fields(_Part)]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a part of a near index ({error}); remove the index and build it anew.") from None
-    return _Part(*arrays)
 
 
 def _joined(arrays: Sequence[np.ndarray], kind: str) -> np.ndarray:
