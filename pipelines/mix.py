@@ -53,7 +53,7 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
     from curation.models import identity
     from curation.review import verdicts
 
-    _above_floor(settings)
+    params.above_floor(settings)
     corpora = [records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()]
     near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
     template = _template(render)
@@ -68,22 +68,6 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
         "verdicts": verdicts.read(paths.VERDICTS),
         "quality": _quality(corpora, settings),
     }
-
-
-def _above_floor(settings: MixParams) -> None:
-    """Raises ConfigError when pairs are asked for that score did not write.
-
-    The floor is read as it stands in the file: another one makes score's sidecars anew, which this stage depends on already.
-    """
-    floor: Any = params.read(params.PARAMS)
-    for key in ("score", "near", "floor"):
-        floor = floor.get(key) if isinstance(floor, dict) else None
-    asked = settings.heldout.near
-    if isinstance(floor, int | float) and asked < floor:
-        raise ConfigError(
-            f"mix.heldout.near: found {asked:g}; pairs below score.near.floor ({floor:g}) are not written, so {floor:g} or more is "
-            "accepted; raise it, or lower the floor."
-        )
 
 
 def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:

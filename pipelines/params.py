@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 
 from curation.errors import ConfigError
 from curation.params import Params, parse
+
+if TYPE_CHECKING:
+    from curation.mix import MixParams
 
 PARAMS = Path("params.yaml")
 P = TypeVar("P", bound=Params)
@@ -87,6 +90,27 @@ def check(path: Path = PARAMS) -> dict[str, Params]:
             parsed[section] = load(section, model, path)
         except ConfigError as error:
             faults.append(str(error))
+    try:
+        if "mix" in parsed:
+            above_floor(cast("MixParams", parsed["mix"]), path)
+    except ConfigError as error:
+        faults.append(str(error))
     if faults:
         raise ConfigError("\n".join(dict.fromkeys(faults)))
     return parsed
+
+
+def above_floor(mix: MixParams, path: Path = PARAMS) -> None:
+    """Raises ConfigError when pairs are asked for that score did not write.
+
+    The floor is read as it stands in the file: another one makes score's sidecars anew, which mix depends on already.
+    """
+    floor: Any = read(path)
+    for key in ("score", "near", "floor"):
+        floor = floor.get(key) if isinstance(floor, dict) else None
+    asked = mix.heldout.near
+    if isinstance(floor, int | float) and asked < floor:
+        raise ConfigError(
+            f"mix.heldout.near: found {asked:g}; pairs below score.near.floor ({floor:g}) are not written, so {floor:g} or more is "
+            "accepted; raise it, or lower the floor."
+        )

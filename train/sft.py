@@ -6,7 +6,6 @@ import fcntl
 import json
 import math
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -105,8 +104,6 @@ def _trainer(
     logging.set_verbosity_error()
     getLogger("trl").setLevel("ERROR")  # it advises against one sequence a batch, which is what packing makes here
     datasets.disable_progress_bars()
-    # TRL still says it by the name that transformers has left behind.
-    warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
     steps = int(schedule["step"].max())  # type: ignore[arg-type]
     model = load_language_model(render.model)
     on_cpu = model.device.type == "cpu"
