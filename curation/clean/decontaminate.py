@@ -252,10 +252,9 @@ def _said(text: str) -> str:
     if text.lstrip()[:1] not in ("{", "["):
         return text
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return "\n".join(_values(orjson.loads(text)))
+    except (orjson.JSONDecodeError, RecursionError):
         return text
-    return "\n".join(_values(value))
 
 
 def _values(value: Any) -> Iterator[str]:

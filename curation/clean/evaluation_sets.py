@@ -169,7 +169,10 @@ def _table(stream: io.StringIO, name: str, separator: str) -> Iterator[tuple[int
     except csv.Error:
         first = []
     stream.seek(0)
-    if not first or {cell.strip().lower() for cell in first} & (PROMPTS | ANSWERS):
+    header = [cell.strip().lower() for cell in first]
+    if not first or set(header) & (PROMPTS | ANSWERS):
+        if twice := sorted({cell for cell in header if cell in PROMPTS | ANSWERS and header.count(cell) > 1}):
+            raise DataError(f"{name}: the header names `{twice[0]}` twice, and one would be lost; rename a column.")
         yield from _whole(tables.separated(stream, name, separator))
         return
     names = separator.join(["prompt", *(str(n) for n in range(2, len(first) + 1))])

@@ -82,6 +82,13 @@ def test_what_is_rendered_beside_the_sides_is_looked_at_too(tmp_path, where, tex
     assert found["detail"].startswith(f"set.jsonl:{1 + (text == ZH)} prompt: “{text[:8]}")
 
 
+def test_json_nested_beyond_reason_is_text():
+    messages = [rec.message("user", "?"), rec.message("tool", '{"a":' * 1000 + json.dumps(EN) + "}" * 1000)]
+    frame = rec.sides(rec.frame([{"id": "r", "kind": "chat", "messages": messages}]))
+    measured = decontaminate.measure(frame, [Item("s:1 prompt", "prompt", EN)], DecontaminateParams())
+    assert measured["overlap"].to_list() == [1.0]
+
+
 def test_a_short_answer_hides_no_prompt_of_the_same_words():
     items = [
         Item("s:1 answer", "answer", "the cat sat on the mat"),
@@ -206,6 +213,7 @@ GOOD = lines(RECORDS).encode()
     ("name", "data", "error"),
     [
         ("set.csv", 'question,answer\n"What is it?,A\nAnd what is this?,B\n', r"set\.csv:2: broken table \(.*RFC 4180.*\); mend"),
+        ("set.csv", "Question,question\nWhat is it?,A\n", r"set\.csv: the header names `question` twice, and one would be lost"),
         ("set.csv", "question,answer\nWhat, is it?,A\n", r"set\.csv:2: broken table \(3 fields; the header names 2\); mend"),
         ("set.csv", f"1,{EN}\n2,{ZH}\n", r"set\.csv: no header with a known field, and no prose in the first column; .* Name the columns"),
         ("set.csv", f"id,question_text,answer\n1,{EN},B\n", r"set\.csv:2: answers only beside `question_text`, which is not read; names"),
