@@ -255,7 +255,7 @@ def test_a_full_disk_gets_one_line(project, tmp_path):
         os.geteuid() != 0
         or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small], check=False).returncode
     ):
-        pytest.skip("a small tmpfs cannot be mounted here")
+        pytest.skip("a full disk is a tmpfs of 16 kB here, and only root may mount one")
     try:
         folder = cloned(project, tmp_path / "full")
         shutil.rmtree(folder / "data/raw")

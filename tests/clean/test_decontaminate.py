@@ -346,7 +346,7 @@ def test_share_and_alignment_are_what_they_are_defined_as(row, test):
 SETS = ("grade-school-math/test.jsonl", "human-eval/HumanEval.jsonl.gz", "instruction_following_eval/input_data.jsonl")
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="CURATION_TEST_DATA is absent")
+@pytest.mark.skipif(not DATA.exists(), reason=f"public test data is not at {DATA}; set CURATION_TEST_DATA")
 def test_published_sets_as_they_come(tmp_path):
     for name in (*SETS, "FastChat/mt_bench/question.jsonl"):
         path = DATA / name

@@ -17,7 +17,7 @@ from curation.repair import RepairParams, repair
 def test_annotated_english(shared_data: Path) -> None:
     source = shared_data / "presidio-research/synth_dataset_v2.json"
     if not source.exists():
-        pytest.skip(f"{source} is absent")
+        pytest.skip(f"{source} is not there; it is public data that does not belong to this project")
     counts = pii.english(source)
     assert pii.micro_f1(counts, pii.WELL_FORMED) >= 0.99
     assert pii.micro_f1(counts, ["phone"]) >= 0.95
@@ -35,7 +35,7 @@ def test_chinese_sentences() -> None:
 def test_clean_rows_give_no_false_hits(shared_data: Path, language: str) -> None:
     source = shared_data / f"LLaMA-Factory/alpaca_{language}_demo.json"
     if not source.exists():
-        pytest.skip(f"{source} is absent")
+        pytest.skip(f"{source} is not there; it is public data that does not belong to this project")
     hits = pii.false_hits(source)
     assert len(hits) <= 1, hits
 
@@ -54,7 +54,7 @@ def test_the_table() -> None:
 def test_speed_and_idempotence_on_real_rows(shared_data: Path, language: str) -> None:
     source = shared_data / f"LLaMA-Factory/alpaca_{language}_demo.json"
     if not source.exists():
-        pytest.skip(f"{source} is absent")
+        pytest.skip(f"{source} is not there; it is public data that does not belong to this project")
     rows = [
         {"id": f"{i:04}", "kind": "chat", "tags": []}
         | {
