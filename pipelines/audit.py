@@ -88,14 +88,18 @@ def _repair(corpus: Corpus) -> tuple[str, Break | None]:
 
 def _score(corpus: Corpus) -> tuple[str, Break | None]:
     from curation.score import SIGNALS
+    from pipelines.stage import not_measured, off
 
+    without: list[str] = []
     rows = records.read(corpus.repaired / "records.parquet", columns=["id", "content_hash"])
     by_hash: dict[str, str] = {}
     for i, h in rows.sort("id", descending=True).iter_rows():
         by_hash[h] = i
     for signal in SIGNALS:
         path = corpus.signals / f"{signal}.parquet"
-        measured = records.read(path, columns=["content_hash"])["content_hash"].to_list()
+        sidecar = records.read(path, columns=["content_hash", "not_applicable"])
+        measured = sidecar["content_hash"].to_list()
+        without += off({signal: sidecar})
         broken = ledger.balance(
             f"score@{corpus.name}",
             {f"{corpus.repaired}/records.parquet": by_hash.values()},
@@ -103,7 +107,8 @@ def _score(corpus: Corpus) -> tuple[str, Break | None]:
         )
         if broken:
             return f"{len(by_hash)} distinct rows", broken
-    return f"{len(by_hash)} distinct rows × {len(SIGNALS)} signals, each with a value or a reason", None
+    said = f"{len(by_hash)} distinct rows × {len(SIGNALS)} signals, each with a value or a reason"
+    return said + not_measured(without), None
 
 
 def _label(corpus: Corpus) -> tuple[str, Break | None]:

@@ -7,7 +7,7 @@ import sys
 from curation import records
 from curation.ledger import tally
 from pipelines import params, paths
-from pipelines.stage import run
+from pipelines.stage import not_measured, off, run
 
 
 def work(name: str) -> str:
@@ -23,12 +23,15 @@ def work(name: str) -> str:
     }
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
-    said = verdicts.read(paths.VERDICTS)
-    kept, dropped = clean(rows, signals, labels, settings, verdicts=said, evaluation=paths.EVALUATION, against=against)
+    reviewed = verdicts.read(paths.VERDICTS)
+    kept, dropped = clean(
+        rows, signals, labels, settings, verdicts=reviewed, evaluation=paths.EVALUATION, against=against
+    )
     records.write(kept, corpus.cleaned / "records.parquet", "id")
     records.write(dropped, corpus.cleaned / "dropped.parquet", "id")
     rules = ", ".join(f"{rule} {n}" for rule, n in tally(dropped).items())
-    return f"{rows.height} rows in, {kept.height} kept, {dropped.height} dropped{': ' + rules if rules else ''}"
+    said = f"{rows.height} rows in, {kept.height} kept, {dropped.height} dropped{': ' + rules if rules else ''}"
+    return said + not_measured(off(signals))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, run
+from pipelines.stage import Bar, not_measured, off, run
 
 
 def work(name: str) -> str:
@@ -24,7 +24,8 @@ def work(name: str) -> str:
     records.write(labels, corpus.labels, "id")
     by_person = labels.filter(~labels["task_type_by"].is_in(["labeller"])).height
     buckets = ", ".join(f"{bucket} {n}" for bucket, n in labels["bucket"].value_counts().sort("bucket").iter_rows())
-    return f"{labels['task_type'].n_unique()} task types over {labels.height} rows ({by_person} by people); {buckets}"
+    said = f"{labels['task_type'].n_unique()} task types over {labels.height} rows ({by_person} by people); {buckets}"
+    return said + not_measured(off(signals))
 
 
 if __name__ == "__main__":

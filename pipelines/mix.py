@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from curation import records
 from curation.errors import ConfigError, DataError
 from pipelines import params, paths
-from pipelines.stage import Bar, run, write_json
+from pipelines.stage import Bar, off, run, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from curation.mix import MixParams
@@ -25,7 +27,8 @@ def work() -> str:
     from curation.render import RenderParams
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
-    decided = decide(**inputs(settings, render))
+    given = inputs(settings, render)
+    decided = decide(**given)
     facts, heights = decided.manifest, {}
     # A decision needs no texts, and all of them at once are a lot of memory: they are read when they are written.
     texts = [
@@ -44,7 +47,17 @@ def work() -> str:
     }
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
-    return f"{heights['train']} train, {heights['heldout']} held out, {heights['unused']} unused; {facts['unit']}: {shares}"
+    said = f"{heights['train']} train, {heights['heldout']} held out, {heights['unused']} unused; {facts['unit']}: {shares}"
+    return said + _apart(given["near"])
+
+
+def _apart(near: Mapping[str, pl.DataFrame]) -> str:
+    """What the split could not see, for the summary; empty when near copies were measured."""
+    return (
+        "; near is off (score.off): near copies may stand on both sides of the split, only content, lineage and groups part them"
+        if off(near)
+        else ""
+    )
 
 
 def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
@@ -102,6 +115,8 @@ def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
         console.print(table.rungs(ladder, steps))
     else:
         console.print(table.plan(decide(**given).manifest, by))
+    if apart := _apart(given["near"]):
+        console.print(apart.removeprefix("; "))
     console.print("Nothing was written; `dvc repro mix` makes it so.", style="dim")
 
 

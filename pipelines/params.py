@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,11 +20,24 @@ PARAMS = Path("params.yaml")
 P = TypeVar("P", bound=Params)
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads true and false as DVC does (YAML 1.2). PyYAML alone takes `off`, `on`, `yes`, `no` for them, keys included."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, what) for tag, what in known if tag != "tag:yaml.org,2002:bool"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 @cache
 def read(path: Path) -> dict[str, Any]:
     """The file as it stands, sections unparsed; raises ConfigError."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 -- safe: built on SafeLoader
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file; run from the project's root, or restore it with `git checkout {path}`."

@@ -14,6 +14,7 @@ from curation.errors import ConfigError, DataError, TemperError
 from curation.report import ReportParams
 from curation.report.run import Check, Corpus, Run
 from pipelines import params, paths
+from pipelines.stage import off
 from pipelines.stage import run as stage
 
 PAGE = paths.REPORTS / "index.html"
@@ -45,6 +46,7 @@ def read(settings: ReportParams, *, light: bool = False) -> Run:
         interval=params.load("evaluate", EvaluateParams).interval,
         truth=None if light else _truth(settings.truth),
         audit=() if light else _audit(),
+        off=_off(),
     )
 
 
@@ -62,6 +64,13 @@ def _corpus(corpus: paths.Corpus, light: bool) -> Corpus:
         kept=_frame(corpus.cleaned / "records.parquet", columns),
         dropped=_frame(corpus.cleaned / "dropped.parquet"),
     )
+
+
+def _off() -> tuple[str, ...]:
+    """Signals without a value in either corpus, because `score.off` names them."""
+    sidecars = [path for corpus in paths.CORPORA.values() for path in corpus.signals.glob("*.parquet")]
+    reasons = ((p.stem, records.read(p, columns=["content_hash", "not_applicable"])) for p in sidecars)
+    return tuple(sorted({name for signal, rows in reasons for name in off({signal: rows})}))
 
 
 def _frame(path: Path, columns: tuple[str, ...] | None = None) -> pl.DataFrame | None:

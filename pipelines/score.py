@@ -9,7 +9,7 @@ import polars as pl
 
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, run
+from pipelines.stage import Bar, not_measured, off, run
 
 
 def work(name: str) -> str:
@@ -28,7 +28,8 @@ def work(name: str) -> str:
             records.write(have[signal], corpus.signals / f"{signal}.parquet", "content_hash")
             took.append((time.monotonic() - start, signal))
     slow = ", ".join(f"{signal} {seconds:.1f} s" for seconds, signal in sorted(took, reverse=True)[:3])
-    return f"{len(have)} signals for {rows['content_hash'].n_unique()} distinct rows; longest: {slow}"
+    distinct = rows["content_hash"].n_unique()
+    return f"{len(have)} signals for {distinct} distinct rows; longest: {slow}{not_measured(off(have))}"
 
 
 if __name__ == "__main__":

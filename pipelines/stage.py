@@ -14,11 +14,14 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curation.errors import ConfigError, TemperError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -102,6 +105,17 @@ def _die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def off(signals: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Names of the sidecars that hold no value for any row because `score.off` names the signal."""
+    return [name for name, rows in signals.items() if rows.height and rows["not_applicable"].eq_missing("off").all()]
+
+
+def not_measured(names: Iterable[str]) -> str:
+    """For the end of a summary: what `score.off` left out; empty when nothing was."""
+    said = ", ".join(sorted(names))
+    return f"; not applicable to any row, off: {said}" if said else ""
 
 
 def write_json(value: Any, path: Path) -> None:

@@ -12,6 +12,7 @@ _WHY = {
     "script_not_covered": "in a script that the encoder does not know",
     "not_scored": "without this signal",
     "empty": "without text",
+    "off": "off: score.off names the signal",
 }
 
 

@@ -105,6 +105,7 @@ def _numbers(
         "cleaned": run.raw.kept is not None,
         "repaired": run.raw.edits is not None,
         "audit": run.audit,
+        "off": run.off,
         "broken": next((c for c in run.audit if c.problem), None),
         "gate": run.gate,
         "reasons": decisions.quarantine(run, params.examples),

@@ -53,6 +53,7 @@ class Run:
     interval: float = 0.95  # of the intervals in the scores
     truth: pl.DataFrame | None = None
     audit: tuple[Check, ...] = ()
+    off: tuple[str, ...] = ()  # signals that score.off left out, of either corpus
 
     @property
     def corpora(self) -> tuple[Corpus, Corpus]:

@@ -89,6 +89,8 @@ def _drops(console: Console, run: Run) -> None:
         bar = Text("█" * max(1, round(WIDTH * sum(by.values()) / most)), style="red")
         table.add_row(plain(rule), f"{by.get('raw', 0):,}", f"{by['generated']:,}" if "generated" in by else "", bar)
     console.print(table if drops else "no rule dropped a row")
+    if run.off:
+        console.print(f"not measured (score.off): {plain(', '.join(run.off))}; rules that read them judged no row")
     console.print()
 
 

@@ -1,7 +1,8 @@
 """Measures; never judges. One signal a file, one sidecar a signal, keyed by content hash.
 
 Each module has Params and `compute(records, params, *, against, progress)`, which gives one row a distinct content hash:
-the values, and `not_applicable` with a reason where there can be none. Pairs are signals too.
+the values, and `not_applicable` with a reason where there can be none. Pairs are signals too. What `score.off` names is
+not measured: its sidecar has a row for each content hash all the same, with the reason `off`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from curation.score.exact import ExactParams
 from curation.score.language import LanguageParams
 from curation.score.length import LengthParams
 from curation.score.near import NearParams
+from curation.score.off import OptionalSignal, unmeasured
 from curation.score.perplexity import PerplexityParams
 from curation.score.repetition import RepetitionParams
 from curation.score.semantic import SemanticParams
@@ -39,6 +41,7 @@ SIGNALS = {
 class ScoreParams(Params):
     """`params.yaml: score`."""
 
+    off: tuple[OptionalSignal, ...] = ()  # not measured: not_applicable everywhere
     language: LanguageParams = LanguageParams()
     length: LengthParams = LengthParams()
     repetition: RepetitionParams = RepetitionParams()
@@ -61,9 +64,13 @@ def compute(
 ) -> pl.DataFrame:
     """The sidecar of one signal, sorted by content hash; raises DataError if a record is left without a row.
 
+    A signal that `params.off` names is not computed and no model of it is loaded: every row is `not_applicable: off`.
+
     `have` and `against_have`: sidecars of records and of `against` that are at hand, for signals that build on another
     (semantic on embedding). One that is not is computed, or taken from the cache.
     """
+    if name in params.off:
+        return unmeasured(name, records)
     module = importlib.import_module(SIGNALS[name])
     built_on: dict[str, Any] = {}
     if name == "semantic":

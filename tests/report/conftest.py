@@ -112,7 +112,7 @@ def signals(rows: list[dict]) -> dict[str, pl.DataFrame]:
         for what in ("language", "confidence")
     }
     nll = [1.0 + 0.01 * i for i in range(len(rows))]
-    return {
+    found = {
         "language": pl.DataFrame(language),
         "length": pl.DataFrame(length),
         "repetition": pl.DataFrame(
@@ -128,6 +128,9 @@ def signals(rows: list[dict]) -> dict[str, pl.DataFrame]:
         ),
         "near": near,
         "semantic": pl.DataFrame({"content_hash": hashes, "neighbours": none}),
+    }
+    return {
+        name: sidecar.with_columns(pl.lit(None, pl.String).alias("not_applicable")) for name, sidecar in found.items()
     }
 
 

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from curation import records
 from curation.errors import ConfigError, DataError
 from curation.report import ReportParams, rows, summary, terminal
 from pipelines import params, report
@@ -93,3 +94,16 @@ def test_names_cannot_command_the_terminal(whole):
     terminal.show(hostile, Console(file=out, width=100, highlight=False), None)
     assert "\x1b" not in out.getvalue()
     assert "[bold]evil[/bold]" in out.getvalue()
+
+
+def test_signals_that_were_left_out_are_named(tree, whole, capsys):
+    folder = tree()
+    reason = pl.lit("off").alias("not_applicable")
+    records.write(whole.raw.signals["perplexity"].with_columns(reason), folder / "data/signals/raw/perplexity.parquet")
+    assert report.read(ReportParams(), light=True).off == ("perplexity",)
+    report.print_summary()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not measured (score.off): perplexity; rules that read them judged no row" in said
+    page = report.work()
+    text = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "Not measured (score.off): perplexity. Rules that read these signals judged no row." in text, page
