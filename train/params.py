@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from curation.errors import ConfigError
 from curation.params import Params
 
 
@@ -52,3 +53,31 @@ class GateParams(Params):
     task_loss_limit: float = Field(0.1, ge=0)  # a task type may lose so much on the base; more, beyond doubt, fails
     benchmark_drop_limit: float = Field(0.1, ge=0, le=1)  # below the base
     accepted_drop_limit: float = Field(0.1, ge=0, le=1)  # below the accepted run
+
+
+class MergeParams(Params):
+    """`params.yaml: merge`. An empty `adapters` merges nothing."""
+
+    adapters: tuple[str, ...] = ()  # each a folder, or a git revision or experiment whose models/adapter is meant
+    method: Literal["linear", "ties", "dare", "dare_ties", "slerp"] = "linear"
+    weights: tuple[float, ...] | None = None  # one an adapter; None: 1/n each, for ties and dare_ties 1 each
+    density: float = Field(0.5, gt=0, le=1)  # share of the values that ties, dare and dare_ties keep
+    rank: int | None = Field(None, ge=1)  # of the merged adapter; None: the parents' ranks together
+    seed: int = Field(17, ge=0, lt=2**32)  # of what dare and dare_ties drop
+
+    def factors(self, adapters: int | None = None) -> tuple[float, ...]:
+        """The weight of each of so many adapters (None: those named); raises ConfigError when they do not go together."""
+        n = len(self.adapters) if adapters is None else adapters
+        if n == 1 or (self.method == "slerp" and n > 2):
+            accepted = "two for slerp" if self.method == "slerp" else "two or more"
+            raise ConfigError(f"merge.adapters: found {n}; {accepted} accepted, or none to merge nothing.")
+        if self.weights is None:
+            return (1.0 if self.method in ("ties", "dare_ties") else 1 / max(n, 1),) * n
+        if len(self.weights) != n:
+            raise ConfigError(f"merge.weights: found {len(self.weights)} for {n} adapters; give one each, or null.")
+        if self.method == "slerp" and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-9):
+            raise ConfigError(
+                f"merge.weights: found {', '.join(f'{w:g}' for w in self.weights)}; slerp divides an arc, so weights of 0 and "
+                "more with sum 1 are accepted, such as 0.3, 0.7."
+            )
+        return self.weights
