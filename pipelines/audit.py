@@ -1,10 +1,15 @@
-"""`curation audit`: every row accounted for, recounted from the files and not from what a stage said of itself."""
+"""`curation audit`: every row accounted for, recounted from the files and not from what a stage said of itself.
+
+A run may end early: stages behind the last one that left a file are named as not built, and are no break. A stage without
+files before one that has some is: its rows cannot have come from nowhere.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,13 +27,31 @@ class Check:
     stage: str
     said: str
     broken: Break | None
+    built: bool = True  # False: neither it nor a stage behind it has left a file, so there is nothing to check
 
 
 def checks() -> Iterator[Check]:
-    """The balance of each stage that has run, in the order of the flow; a stage whose files are absent is a break."""
-    for stage, check in _CHECKS.items():
-        said, broken = check()
+    """The balance of each stage in the order of the flow; raises DataError for a file that is missing before the last stage built."""
+    stages = list(_CHECKS)
+    last = max((i for i, stage in enumerate(stages) if any(p.exists() for p in _files(stage))), default=0)
+    for i, stage in enumerate(stages):
+        if i > last:
+            yield Check(stage, "not built", None, built=False)
+            continue
+        said, broken = _CHECKS[stage]()
         yield Check(stage, said, broken)
+
+
+def conclusion(found: list[Check]) -> str:
+    """The last line when nothing is broken: how far the rows were followed, and what there was nothing to check of."""
+    absent = [c.stage for c in found if not c.built]
+    if not absent:
+        return "Every row is accounted for, from source to loss token."
+    last = [c.stage for c in found if c.built][-1]
+    return (
+        f"Every row is accounted for, from source to {last}. "
+        f"Not built, so not checked: {', '.join(absent)}; `dvc repro` builds them."
+    )
 
 
 def first_break() -> Break | None:
@@ -37,11 +60,11 @@ def first_break() -> Break | None:
 
 
 def as_json(found: list[Check]) -> str:
-    """For machines: `{"passed": …, "stages": [{"stage", "balance", "problem", "ids"}]}`."""
+    """For machines: `{"passed": …, "stages": [{"stage", "built", "balance", "problem", "ids"}]}`."""
     stages = []
     for c in found:
         problem, ids = (c.broken.problem, list(c.broken.ids)) if c.broken else (None, [])
-        stages.append({"stage": c.stage, "balance": c.said, "problem": problem, "ids": ids})
+        stages.append({"stage": c.stage, "built": c.built, "balance": c.said, "problem": problem, "ids": ids})
     return json.dumps({"passed": not any(c.broken for c in found), "stages": stages}, ensure_ascii=False, indent=2)
 
 
@@ -226,3 +249,22 @@ _CHECKS: dict[str, Callable[[], tuple[str, Break | None]]] = {
     "mix": _mix,
     "train": _train,
 }
+
+
+def _files(stage: str) -> tuple[Path, ...]:
+    """What a stage leaves; one of them tells that it has run."""
+    verb, _, name = stage.partition("@")
+    if not name:
+        return {
+            "ingest": (paths.RAW / "records.parquet", paths.RAW / "quarantine.parquet"),
+            "synthesize": (paths.GENERATED / "records.parquet", paths.GENERATED / "attempts.parquet"),
+            "mix": tuple(paths.MIXED / f"{name}.parquet" for name in ("train", "heldout", "unused")),
+            "train": (paths.CONSUMED, paths.ADAPTER),
+        }[verb]
+    corpus = paths.CORPORA[name]
+    return {
+        "repair": (corpus.repaired / "records.parquet", corpus.repaired / "edits.parquet"),
+        "score": (corpus.signals,),
+        "label": (corpus.labels,),
+        "clean": (corpus.cleaned / "records.parquet", corpus.cleaned / "dropped.parquet"),
+    }[verb]

@@ -116,7 +116,8 @@ def _audit(arguments: argparse.Namespace) -> int:
     for check in audit.checks():
         found.append(check)
         if not arguments.json:
-            print(f"{'broken' if check.broken else 'ok':7} {check.stage:17} {check.said}", flush=True)
+            state = "broken" if check.broken else "ok" if check.built else "-"
+            print(f"{state:7} {check.stage:17} {check.said}", flush=True)
         if check.broken:
             break
     broken = found[-1].broken
@@ -125,7 +126,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     elif broken:
         print(f"\ncuration audit: {broken.sentence()}", file=sys.stderr)
     else:
-        print("\nEvery row is accounted for, from source to loss token.")
+        print(f"\n{audit.conclusion(found)}")
     return 1 if broken else 0
 
 

@@ -139,7 +139,8 @@ def _audit() -> tuple[Check, ...]:
     found = []
     try:
         for check in audit.checks():
-            found.append(Check(check.stage, check.said, check.broken.sentence() if check.broken else None))
+            if check.built:
+                found.append(Check(check.stage, check.said, check.broken.sentence() if check.broken else None))
     except TemperError as error:
         if "no such file; run the stage" not in str(error):
             found.append(Check("audit", "", str(error)))
