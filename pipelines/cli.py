@@ -78,6 +78,27 @@ def main() -> None:
         "--set", action="append", default=[], metavar="KEY=V,V", help="values of a key of params.yaml, multiplied too"
     )
     sweep.add_argument("--queue", action="store_true", help="queue the runs that are not there yet")
+    merge = add(
+        "merge",
+        _merge,
+        "several adapters into one, with its lineage, scored beside its parents",
+        "curation merge exp-domain exp-general --method slerp --weights 0.7,0.3",
+    )
+    merge.add_argument(
+        "adapters",
+        nargs="*",
+        metavar="ADAPTER",
+        help="a folder, or a git revision or experiment whose models/adapter is meant; none: those of params.yaml",
+    )
+    merge.add_argument("--method", help="linear, ties, dare, dare_ties or slerp")
+    merge.add_argument("--weights", metavar="W,W", help="one an adapter")
+    merge.add_argument("--density", type=float, help="share of the values that ties, dare and dare_ties keep")
+    merge.add_argument("--rank", type=int, help="of the merged adapter; by default its parents' ranks together")
+    merge.add_argument("--seed", type=int, help="of what dare and dare_ties drop")
+    merge.add_argument("--out", metavar="FOLDER", help="by default models/merged-METHOD")
+    merge.add_argument(
+        "--no-scores", action="store_true", help="merge only; the held-out rows and the base are not read"
+    )
     add("gate", _gate, "print the verdict of reports/gate.json; exit 1 when it did not pass", "curation gate")
     accept = add(
         "accept",
@@ -168,6 +189,36 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if not arguments.grid and not arguments.set:
         raise ConfigError(f"name a grid ({', '.join(GRIDS)}) or give --set KEY=VALUE,VALUE.")
     return sweep(arguments.grid, arguments.set, arguments.queue)
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from curation.errors import ConfigError
+    from pipelines.merge import command
+
+    given = {key: getattr(arguments, key) for key in ("method", "density", "rank", "seed")}
+    given = {key: value for key, value in given.items() if value is not None}
+    if arguments.adapters:
+        given["adapters"] = arguments.adapters
+    if arguments.weights is not None:
+        try:
+            given["weights"] = [float(w) for w in arguments.weights.split(",")]
+        except ValueError:
+            raise ConfigError(
+                f"--weights {arguments.weights}: numbers with commas between are accepted, as 0.7,0.3."
+            ) from None
+    said, overall, by_task = command(given, Path(arguments.out) if arguments.out else None, not arguments.no_scores)
+    if overall:
+        from rich.console import Console
+
+        from curation.report import terminal, training
+
+        merging = training.merge(overall, by_task)
+        assert merging
+        terminal.show_merge(Console(highlight=False), merging)
+    print(said)
+    return 0
 
 
 def _gate(arguments: argparse.Namespace) -> int:

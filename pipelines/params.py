@@ -15,6 +15,7 @@ from curation.params import Params, parse
 
 if TYPE_CHECKING:
     from curation.mix import MixParams
+    from train.params import MergeParams
 
 PARAMS = Path("params.yaml")
 P = TypeVar("P", bound=Params)
@@ -62,12 +63,13 @@ def models() -> dict[str, type[Params]]:
     from curation.report import ReportParams
     from curation.score import ScoreParams
     from curation.synthesize import SynthesizeParams
-    from train.params import EvaluateParams, GateParams, TrainParams
+    from train.params import EvaluateParams, GateParams, MergeParams, TrainParams
 
     return {
         "render": RenderParams, "ingest": IngestParams, "repair": RepairParams, "score": ScoreParams,
         "label": LabelParams, "clean": CleanParams, "synthesize": SynthesizeParams, "mix": MixParams,
-        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "report": ReportParams,
+        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "merge": MergeParams,
+        "report": ReportParams,
     }  # fmt: skip
 
 
@@ -86,6 +88,7 @@ def load(section: str, model: type[P], path: Path = PARAMS) -> P:
         "train",
         "evaluate",
         "gate",
+        "merge",
         "report",
     )
     for name in text:
@@ -107,6 +110,11 @@ def check(path: Path = PARAMS) -> dict[str, Params]:
     try:
         if "mix" in parsed:
             above_floor(cast("MixParams", parsed["mix"]), path)
+    except ConfigError as error:
+        faults.append(str(error))
+    try:
+        if "merge" in parsed:
+            cast("MergeParams", parsed["merge"]).factors()
     except ConfigError as error:
         faults.append(str(error))
     if faults:

@@ -18,6 +18,7 @@ SYNTHESIZED = Path("data/synthesized")
 MIXED = Path("data/mixed")
 TAXONOMY = Path("curation/label/taxonomy.yaml")
 ADAPTER = Path("models/adapter")
+MERGED = Path("models/merged")
 TRAINING = Path("reports/training")  # DVCLive's files
 CONSUMED = Path("models/consumed.parquet")
 REPORTS = Path("reports")

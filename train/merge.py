@@ -90,7 +90,7 @@ def read(name: str, folder: Path, known: Mapping[str, Any] | None = None) -> Par
     modules = {}
     for key in sorted(tensors):
         module, dot, rest = key.removeprefix(PREFIX).rpartition(".lora_")
-        other = key.replace(".lora_A.", ".lora_B.")
+        other = key.replace(".lora_A.", ".lora_B.") if rest == "A.weight" else key.replace(".lora_B.", ".lora_A.")
         if not dot or rest not in ("A.weight", "B.weight") or tensors[key].ndim != 2 or other not in tensors:
             raise DataError(
                 f"{name}: {WEIGHTS} holds {key}; only pairs of lora_A.weight and lora_B.weight can be merged."
@@ -98,7 +98,8 @@ def read(name: str, folder: Path, known: Mapping[str, Any] | None = None) -> Par
         if rest == "A.weight":
             a, b = tensors[key].double(), tensors[other].double()
             patterns: dict[str, float] = config.get("alpha_pattern") or {}
-            alpha = patterns.get(get_pattern_key(list(patterns), module), config["lora_alpha"])
+            pattern = get_pattern_key(list(patterns), module)
+            alpha = patterns[pattern] if pattern in patterns else config["lora_alpha"]
             rank = a.shape[0]
             modules[module] = Factors(a * (alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)), b)
     if not modules:

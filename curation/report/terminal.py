@@ -49,6 +49,9 @@ def show(run: Run, console: Console, page: str | None) -> None:
     if mixture:
         _mixture(console, mixture)
     _scores(console, run)
+    merging = training.merge(run.merge, run.merge_by_task)
+    if merging:
+        show_merge(console, merging)
     if run.gate:
         console.print("gate       " + ("[green]passed[/]" if run.gate["passed"] else "[red]not passed[/]"))
         for reason in run.gate["reasons"]:
@@ -151,4 +154,33 @@ def _scores(console: Console, run: Run) -> None:
         if task.base is not None and task.trained is not None:
             head = "benchmark" if task.name == "all" else ""
             console.print(f"{head:10} {plain(task.name)}: {task.base:.1%} → {task.trained:.1%} of {task.items} items")
+    console.print()
+
+
+def show_merge(console: Console, merging: training.Merging) -> None:
+    """A merged adapter beside its base and parents: held-out loss by task type, benchmark, and the differences."""
+    headers = [plain(merging.called(who)) for who in merging.models]
+    kept = "" if merging.norm_kept > 0.9999 else f", {merging.norm_kept:.1%} of the change kept"
+    for title, unit, lines, form in (
+        (f"merged by {plain(merging.method)}{kept}: held-out loss, nats a token", "rows", merging.losses, "{:.4f}"),
+        ("benchmark of the same models", "items", merging.benchmark, "{:.1%}"),
+    ):
+        table = _table(title, ("", "left"), (unit, "right"), *((h, "right") for h in headers))
+        for name, n, by in lines:
+            values = (form.format(by[who]) if by[who] is not None else "—" for who in merging.models)
+            table.add_row(plain(name), f"{n:,}", *values, style="bold" if name == "all" else "")
+        if lines[0][1]:
+            console.print(table)
+    for who, said in merging.minus.items():
+        parent = merging.parents[who]
+        if said["difference"] is not None:
+            console.print(
+                f"merged − {plain(parent['name'])} (weight {parent['weight']:g}): {said['difference']:+.4f}, "
+                f"{said['low']:+.3f} … {said['high']:+.3f} [{_STYLE.get(said['verdict'], 'none')}]{plain(said['verdict'])}[/]"
+            )
+        if parent["heldout_read"]:
+            console.print(
+                f"[yellow]{plain(parent['name'])} learned {parent['heldout_read']:,} of the held-out rows; losses of it and "
+                "of the merged adapter say too little[/]"
+            )
     console.print()

@@ -1,4 +1,4 @@
-"""What training and evaluation wrote: loss curves, and scores of the trained model beside its base."""
+"""What training, evaluation and merging wrote: loss curves, scores of the trained model beside its base, and of a merged one."""
 
 from __future__ import annotations
 
@@ -117,3 +117,43 @@ def cases(run: Run, most: int) -> dict[str, list[Mapping[str, Any]]]:
 def fates(run: Run) -> dict[str, int]:
     """How many items each fate of `cases` has."""
     return {fate: len(listed) for fate, listed in cases(run, len(run.cases)).items()}
+
+
+@dataclass(frozen=True)
+class Merging:
+    """A merged adapter beside its parents. `models`: base, parent_1, parent_2, …, merged, in this order."""
+
+    method: str
+    norm_kept: float  # of the wanted change, by its squared norm; below 1 the rank was too small for all of it
+    models: tuple[str, ...]
+    parents: Mapping[str, Mapping[str, Any]]  # name, weight, heldout_read: rows of the exam that it learned, if known
+    minus: Mapping[str, Mapping[str, Any]]  # merged minus a parent: difference, low, high, verdict
+    losses: tuple[tuple[str, int, Mapping[str, float | None]], ...]  # group, rows, nats a token by model; `all` first
+    benchmark: tuple[tuple[str, int, Mapping[str, float | None]], ...]  # task, items, share right by model; `all` first
+
+    def called(self, model: str) -> str:
+        """A parent's own name; `base` and `merged` as they are."""
+        return str(self.parents[model]["name"]) if model in self.parents else model
+
+
+def merge(overall: Mapping[str, Any] | None, by_task: Mapping[str, Any] | None) -> Merging | None:
+    """From reports/merge.json and merge_by_task.json; None where nothing was merged."""
+    if not overall:
+        return None
+    models, groups, tasks = overall["models"], by_task or {}, overall["benchmark"]
+    whole = sum(said["rows"] for said in groups.values()), sum(said["items"] for said in tasks.values())
+    return Merging(
+        overall["method"],
+        overall["norm_kept"],
+        ("base", *overall["adapters"], "merged"),
+        overall["adapters"],
+        overall["merged_minus"],
+        (
+            ("all", whole[0], {who: said["nll"] for who, said in models.items()}),
+            *sorted(((n, g["rows"], g) for n, g in groups.items()), key=lambda g: (-g[2]["tokens"], g[0])),
+        ),
+        (
+            ("all", whole[1], {who: said["benchmark"] for who, said in models.items()}),
+            *((name, said["items"], said) for name, said in sorted(tasks.items())),
+        ),
+    )

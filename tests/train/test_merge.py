@@ -301,6 +301,13 @@ def test_what_is_no_plain_lora_is_refused(tmp_path):
         "head: adapter_model.safetensors holds base_model.model.lm_head.weight; only pairs of lora_A.weight and "
         "lora_B.weight can be merged."
     )
+    alone = adapter(tmp_path / "alone", 1)
+    tensors = load_file(alone / merge.WEIGHTS)
+    del tensors["base_model.model.layers.0.q_proj.lora_A.weight"]
+    save_file(tensors, alone / merge.WEIGHTS)
+    assert "alone: adapter_model.safetensors holds base_model.model.layers.0.q_proj.lora_B.weight; only" in refused(
+        [alone]
+    )
     (folder / merge.WEIGHTS).write_bytes(b"cut short")
     assert refused([folder]).startswith("head: cannot be read (")
 
