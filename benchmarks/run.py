@@ -48,6 +48,9 @@ BENCHMARKS = {
     "language": Benchmark("Language", quotes=r"^ +\d+: "),
     "pii": Benchmark("Personal data and secrets"),
     "label": Benchmark("Labels"),
+    "train_speed": Benchmark("Training speed beside TRL"),
+    "short_answers": Benchmark("Short answers under packing"),
+    "replay_ladder": Benchmark("Replay ladder"),
 }
 
 
