@@ -3,9 +3,9 @@
     python -m benchmarks.short_answers                     # three ways, three seeds: about nine minutes on two quiet cores
     python -m benchmarks.short_answers --seeds 1 --steps 2 # a look
 
-The task: which code letter a word's kind has ("Code of: tiger" → "F", "代码：老虎" → "F"), eight kinds and letters, words in English
-and in Chinese. Which letter is which kind nobody can know beforehand. The exam asks for other words of the same kinds: an
-answer is right when the likeliest next token of all is the letter (`accuracy`), or the likeliest of the eight (`among the eight`).
+The task: on which shelf, a letter of eight, a thing of eight is ("Where is the lamp?" → "F", "台灯在哪？" → "F"), in English and in
+Chinese. Nobody can know the letters beforehand. The exam asks for the same things in other questions: an answer is right when the
+likeliest next token of all is the letter (`accuracy`), or the likeliest of the eight letters (`among the eight`).
 The long answers are general rows of data/mixed (train and unused), with the rows of their held-out side as a second exam.
 
 `curation mix` makes the mixture, of the same tokens for all ways, and each is read once:
@@ -45,46 +45,41 @@ from train.plan import plan
 MIXED = Path("data/mixed")
 WAYS = ("token_mean", "sample_mean", "upsampling")
 TASK = "classification"  # the task type of the task's rows; long answers keep theirs, and none of them has this one
-PROMPT = {"en": "Code of: {}", "zh": "代码：{}"}
-# The first words are trained on, the last ones asked for.
-KINDS = {
-    "F": ("tiger horse rabbit wolf monkey sheep elephant goat lion donkey bear mouse deer camel",
-          "老虎 马 兔子 狼 猴子 绵羊 大象 山羊 狮子 驴 熊 老鼠 鹿 骆驼"),
-    "B": ("apple pear grape mango peach banana cherry lemon orange plum melon apricot fig pineapple",
-          "苹果 梨 葡萄 芒果 桃子 香蕉 樱桃 柠檬 橙子 李子 甜瓜 杏子 无花果 菠萝"),
-    "H": ("red blue green yellow purple black white grey brown pink violet orange-red beige crimson",
-          "红色 蓝色 绿色 黄色 紫色 黑色 白色 灰色 棕色 粉色 橙色 青色 金色 银色"),
-    "D": ("France Japan Brazil Egypt Canada Italy India Kenya Spain Mexico Norway Peru Poland Turkey",
-          "法国 日本 巴西 埃及 加拿大 意大利 印度 肯尼亚 西班牙 墨西哥 挪威 秘鲁 波兰 土耳其"),
-    "A": ("doctor teacher baker farmer lawyer nurse pilot tailor engineer painter carpenter plumber barber butcher",
-          "医生 教师 面包师 农民 律师 护士 飞行员 裁缝 工程师 画家 木匠 水管工 理发师 屠夫"),
-    "G": ("car train bicycle ship plane truck bus tram boat motorcycle taxi ferry van scooter",
-          "汽车 火车 自行车 轮船 飞机 卡车 公交车 电车 小船 摩托车 出租车 渡轮 面包车 滑板车"),
-    "C": ("hand foot nose knee elbow shoulder ear finger neck mouth ankle wrist chin thumb",
-          "手 脚 鼻子 膝盖 手肘 肩膀 耳朵 手指 脖子 嘴巴 脚踝 手腕 下巴 拇指"),
-    "E": ("hammer saw drill wrench shovel axe pliers chisel screwdriver rake file spade ladder trowel",
-          "锤子 锯子 电钻 扳手 铲子 斧头 钳子 凿子 螺丝刀 耙子 锉刀 铁锹 梯子 抹刀"),
+# One shelf letter a thing, the same for its Chinese name; which one nobody can know beforehand.
+THINGS = {
+    "en": dict(zip("FBHDAGCE", "lamp kettle rope mirror basket drum clock scarf".split(), strict=True)),
+    "zh": dict(zip("FBHDAGCE", "台灯 水壶 绳子 镜子 篮子 鼓 钟 围巾".split(), strict=True)),
+}
+# The first questions are trained on, the last six asked in the exam.
+QUESTIONS = {
+    "en": (
+        "Where is the {}?", "Which shelf is the {} on?", "Shelf of the {}?", "I need the {}. Which shelf?", "Find the {}.",
+        "Where does the {} go?", "The {}, please.", "On what shelf do we keep the {}?",
+        "Tell me the shelf of the {}.", "Where can I get the {}?", "The {} belongs on which shelf?", "Looking for the {}, where?",
+        "What is the shelf letter for the {}?", "A customer asks for the {}. Shelf?",
+    ),
+    "zh": (
+        "{}在哪？", "{}在哪个架子上？", "{}的架子？", "我要{}，哪个架子？", "找{}。", "{}放哪儿？", "请拿{}。", "{}收在哪一架？",
+        "告诉我{}的架子。", "去哪儿拿{}？", "{}属于哪个架子？", "在找{}，哪里有？", "{}的架子字母是什么？", "客人要{}，哪一架？",
+    ),
 }  # fmt: skip
 
 
-def task_rows(words: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Training rows of the first `words` words of each kind and language, and the exam: the six last."""
-    train, exam = [], []
-    for letter, lists in KINDS.items():
-        for language, said in zip(("en", "zh"), lists, strict=True):
-            every = said.split()
-            for word in [*every[:words], *every[-6:]]:
-                messages = [
-                    records.message("user", PROMPT[language].format(word)),
-                    records.message("assistant", letter),
-                ]
-                row = {
-                    "id": f"code_{language}-{letter}-{word}", "content_hash": records.content_hash(messages, None, None), "kind": "chat",
-                    "messages": messages, "language": language, "source": "codes", "origin": "human", "parents": [], "tags": [],
-                    "weight": 1.0, "task_type": TASK, "bucket": "domain",
-                }  # fmt: skip
-                (train if word in every[:words] else exam).append(row)
-    return records.frame(train, records.LABELLED), records.frame(exam, records.LABELLED)
+def task_rows(questions: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Training rows of the first `questions` questions of each thing and language, and the exam."""
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for language, things in THINGS.items():
+        for side, asked in zip(sides, (QUESTIONS[language][:questions], QUESTIONS[language][-6:]), strict=True):
+            for letter, thing in things.items():
+                for question in asked:
+                    messages = [records.message("user", question.format(thing)), records.message("assistant", letter)]
+                    content = records.content_hash(messages, None, None)
+                    side.append({
+                        "id": f"shelf_{language}-{content[:8]}", "content_hash": content, "kind": "chat", "messages": messages,
+                        "language": language, "source": "shelf", "origin": "human", "parents": [], "tags": [], "weight": 1.0,
+                        "task_type": TASK, "bucket": "domain",
+                    })  # fmt: skip
+    return records.frame(sides[0], records.LABELLED), records.frame(sides[1], records.LABELLED)
 
 
 def long_rows() -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -104,7 +99,7 @@ def mixture(
     way: str, seed: int, settings: dict[str, Any], renderer: Renderer, render: RenderParams
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Training rows in order, and the manifest."""
-    task, _ = task_rows(settings["words"])
+    task, _ = task_rows(settings["questions"])
     long, _ = long_rows()
     long = long.filter(pl.col("tokens") <= render.max_length)
     encoded = [renderer.encode(r, render.turns) for r in task.iter_rows(named=True)]
@@ -226,12 +221,12 @@ def exams(model: Any, renderer: Renderer, render: RenderParams, settings: dict[s
     from train.losses import row_nll
     from train.pack import progress_rows
 
-    _, exam = task_rows(settings["words"])
-    letters = {letter: renderer.tokenizer.encode(letter, add_special_tokens=False) for letter in KINDS}
+    _, exam = task_rows(settings["questions"])
+    letters = {letter: renderer.tokenizer.encode(letter, add_special_tokens=False) for letter in THINGS["en"]}
     if any(len(ids) != 1 for ids in letters.values()):
         raise AssertionError("a code letter is one token")
     codes = [ids[0] for ids in letters.values()]
-    right: dict[str, list[bool]] = {f"{kind}_{language}": [] for kind in ("free", "closed") for language in PROMPT}
+    right: dict[str, list[bool]] = {f"{kind}_{language}": [] for kind in ("free", "closed") for language in THINGS}
     for row in exam.iter_rows(named=True):
         ids = renderer.tokenizer.encode(renderer.prompt_text(row), add_special_tokens=False)
         with torch.inference_mode():
@@ -257,7 +252,7 @@ def base(settings: dict[str, Any]) -> dict[str, Any]:
 def report(before: dict[str, Any], found: dict[str, list[dict[str, Any]]], settings: dict[str, Any]) -> None:
     """Prints the section."""
     first = next(iter(found.values()))
-    train, exam = task_rows(settings["words"])
+    train, exam = task_rows(settings["questions"])
     print(
         f"{len(train)} task rows and {len(exam)} items of the exam, half of them Chinese; mixtures of {settings['tokens']:,} tokens, "
         f"{settings['copies']} copies under upsampling; {settings['model']}, LoRA, learning rate {settings['learning_rate']:g}, one "
@@ -313,20 +308,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs of each way (default 3)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--tokens", type=int, default=11_000, help="of a mixture (default 11000)")
-    parser.add_argument(
-        "--words",
-        type=int,
-        default=8,
-        choices=range(1, 9),
-        metavar="1…8",
-        help="to train on, a kind and language (default 8)",
-    )
+    parser.add_argument("--questions", type=int, default=6, choices=range(1, 9), metavar="1…8", help="trained on, a thing and language (default 6)")  # fmt: skip
     parser.add_argument("--copies", type=int, default=3, help="of a task row under upsampling (default 3)")
-    parser.add_argument("--length", type=int, default=512, help="tokens of a packed sequence, one a step (default 512)")
+    parser.add_argument("--length", type=int, default=256, help="tokens of a packed sequence, one a step (default 256)")
     parser.add_argument(
         "--steps", type=int, help="end earlier than the mixture does; shares are then those of what is read"
     )
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="the peak (default 5e-4)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="the peak (default 1e-3)")
     parser.add_argument("--exam-tokens", type=int, default=2000, help="of held-out long answers (default 2000)")
     parser.add_argument("--model", default="smollm2-135m-instruct", help="bundled name, folder or hub name")
     args = parser.parse_args()
@@ -346,7 +334,7 @@ def main() -> None:
             measure = partial(run, way, seed, settings, lambda _, done, total, tell=tell: tell(done, total))
             made = runs.get(measure, way=way, seed=seed)
             found[way].append(made)
-            accuracy = ", ".join(f"{language} {made['exam'][f'free_{language}']:.1%}" for language in PROMPT)
+            accuracy = ", ".join(f"{language} {made['exam'][f'free_{language}']:.1%}" for language in THINGS)
             said = f"share {made['measured']['share']:.4%}, accuracy {accuracy}"
             print(f"  [{number} of {len(todo)}] {way}, seed {seed}: {said}", file=sys.stderr, flush=True)
     report(before, found, settings)

@@ -71,12 +71,14 @@ def test_sequences_are_as_long_as_the_steps_want():
     assert replay_ladder.room(rows, params, {"steps": 4, "tokens": 118}) == 126  # three rows; two are 38 off
 
 
-def test_words_stand_once_and_the_exam_asks_for_others():
+def test_the_exam_asks_for_the_same_things_in_other_questions():
     train, exam = short_answers.task_rows(8)
     assert (len(train), len(exam)) == (128, 96)
-    assert train["content_hash"].n_unique() + exam["content_hash"].n_unique() == 224
+    assert train["id"].n_unique() + exam["id"].n_unique() == 224
     assert not set(train["content_hash"]) & set(exam["content_hash"])
     assert exam.group_by("language").len().sort("language").rows() == [("en", 48), ("zh", 48)]
+    answers = exam["messages"].list.last().struct.field("content")
+    assert answers.value_counts(sort=True)["count"].to_list() == [12] * 8
 
 
 def test_the_share_stated_is_of_label_tokens_or_of_rows_and_that_of_steps_is_the_mean():
@@ -97,7 +99,7 @@ def test_the_share_stated_is_of_label_tokens_or_of_rows_and_that_of_steps_is_the
 @pytest.mark.parametrize("way", short_answers.WAYS)
 def test_shares_measured_are_those_stated(way, tiny):
     settings = {
-        "model": tiny, "length": 512, "tokens": 2500, "words": 1, "copies": 3, "steps": None, "learning_rate": 1e-3, "exam_tokens": 100,
+        "model": tiny, "length": 512, "tokens": 2500, "questions": 1, "copies": 3, "steps": None, "learning_rate": 1e-3, "exam_tokens": 100,
     }  # fmt: skip
     found = short_answers.run(way, 1, settings, lambda *_: None)  # raises where they differ
     assert found["told"] == pytest.approx(found["stated"]["share"], abs=1e-6)
