@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,6 +39,7 @@ def work() -> str:
 
 def command(given: dict[str, Any], out: Path | None, scored: bool) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """`curation merge`: as params.yaml says except for what was `given`; the sentence to print, and the scores in OUT/scores.json."""
+    warnings.simplefilter("ignore", FutureWarning)  # as in stages
     there = params.load("merge", MergeParams).model_dump()
     if "adapters" in given:
         there["weights"] = None  # those of params.yaml are for other adapters
@@ -72,11 +74,12 @@ def merged(settings: MergeParams, target: Path, scored: bool = True) -> tuple[di
     exam = set(heldout["id"]) if heldout is not None else None
     parents = [merge.read(name, *found(name, exam)) for name in settings.adapters]
     base = parents[0].config.get("base_model_name_or_path")
-    made = merge.merge(parents, settings)
     if base != render.model:
         raise DataError(
             f"{parents[0].name}: trained on {base!r}, but render.model is {render.model!r}; set render.model to the former."
         )
+    with Bar() as bar:
+        made = merge.merge(parents, settings, bar)
     story = merge.lineage(parents, settings, made, identity(render.model))
     merge.write(made, parents, story, target)
     if heldout is None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import xxhash
 
 from curation.errors import ConfigError, DataError
+from curation.progress import Progress, silent
 from train.deltas import Factors, arc, lower, nearest, sparse, stack
 from train.params import MergeParams
 
@@ -108,7 +109,7 @@ def read(name: str, folder: Path, known: Mapping[str, Any] | None = None) -> Par
     return Parent(name, folder, config, modules, digest, known or {})
 
 
-def merge(parents: Sequence[Parent], params: MergeParams) -> Merged:
+def merge(parents: Sequence[Parent], params: MergeParams, progress: Progress = silent) -> Merged:
     """One adapter from `parents` by `params.method` with `params.factors()`; nothing is written.
 
     Raises DataError for parents that do not go together, ConfigError for weights that do not go with them.
@@ -117,7 +118,8 @@ def merge(parents: Sequence[Parent], params: MergeParams) -> Merged:
     agree(parents, params)
     rank = params.rank or sum(p.rank for p in parents)
     modules, kept = {}, {}
-    for module in sorted({m for p in parents for m in p.modules}):
+    names = sorted({m for p in parents for m in p.modules})
+    for done, module in enumerate(names, 1):
         # A module that a parent leaves alone changes by 0 there, which adds nothing to a sum and votes in no sign.
         have = [(p.modules[module], w) for p, w in zip(parents, weights, strict=True) if module in p.modules]
         found, given = [f for f, _ in have], [w for _, w in have]
@@ -128,6 +130,7 @@ def merge(parents: Sequence[Parent], params: MergeParams) -> Merged:
         else:
             seed = params.seed ^ xxhash.xxh32_intdigest(module.encode())  # no module's draws hang on which others exist
             modules[module], kept[module] = nearest(sparse([f.delta() for f in found], given, params, seed), rank)
+        progress("merged weights", done, len(names))
     return Merged(modules, rank, kept)
 
 

@@ -160,9 +160,8 @@ def _scores(console: Console, run: Run) -> None:
 def show_merge(console: Console, merging: training.Merging) -> None:
     """A merged adapter beside its base and parents: held-out loss by task type, benchmark, and the differences."""
     headers = [plain(merging.called(who)) for who in merging.models]
-    kept = "" if merging.norm_kept > 0.9999 else f", {merging.norm_kept:.1%} of the change kept"
     for title, unit, lines, form in (
-        (f"merged by {plain(merging.method)}{kept}: held-out loss, nats a token", "rows", merging.losses, "{:.4f}"),
+        (f"merged by {plain(merging.method)}: held-out loss, nats a token", "rows", merging.losses, "{:.4f}"),
         ("benchmark of the same models", "items", merging.benchmark, "{:.1%}"),
     ):
         table = _table(title, ("", "left"), (unit, "right"), *((h, "right") for h in headers))
@@ -171,6 +170,10 @@ def show_merge(console: Console, merging: training.Merging) -> None:
             table.add_row(plain(name), f"{n:,}", *values, style="bold" if name == "all" else "")
         if lines[0][1]:
             console.print(table)
+    if merging.norm_kept < 0.9999:
+        console.print(
+            f"the rank was too small for all of it: {merging.norm_kept:.1%} of the change's squared norm kept"
+        )
     for who, said in merging.minus.items():
         parent = merging.parents[who]
         if said["difference"] is not None:

@@ -161,7 +161,7 @@ def test_dare_is_seeded_and_its_mean_is_linear(two, tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert merged(two, tmp_path / "c", seed=4, **given_) != first
     parents = [merge.read(f.name, f) for f in two]
-    runs = 600
+    runs = 300
     total = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in MODULES.items()}
     for seed in range(runs):
         made = merge.merge(parents, MergeParams(seed=seed, **given_))

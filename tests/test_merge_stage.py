@@ -1,0 +1,181 @@
+"""The stage merge and `curation merge`: where adapters come from, what is kept, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from curation.errors import ConfigError, DataError
+from pipelines import merge, params
+
+PARAMS = "render: {model: tiny}\nmerge: {adapters: [], method: linear, weights: [0.2, 0.8]}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CURATION_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "tiny").mkdir()
+    params.read.cache_clear()
+    yield tmp_path
+    params.read.cache_clear()
+
+
+def adapter(folder: Path, value: float, base: str = "tiny") -> Path:
+    folder.mkdir(parents=True)
+    key = "base_model.model.layers.0.q_proj.lora_{}.weight"
+    save_file(
+        {key.format("A"): torch.full((1, 3), value), key.format("B"): torch.ones(2, 1)},
+        folder / "adapter_model.safetensors",
+    )
+    config = {"peft_type": "LORA", "bias": "none", "r": 1, "lora_alpha": 1, "base_model_name_or_path": base}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def test_without_adapters_the_stage_leaves_nothing_behind(project):
+    adapter(project / "models/merged", 1.0)
+    assert merge.work() == "nothing to merge: merge.adapters is empty"
+    assert list((project / "models/merged").iterdir()) == []
+    assert (
+        (project / "reports/merge.json").read_text() == (project / "reports/merge_by_task.json").read_text() == "{}\n"
+    )
+
+
+def test_the_stage_starts_no_library_when_there_is_nothing_to_merge(project):
+    code = (
+        "import sys, pipelines.merge as m; m.work(); print([n for n in ('torch', 'polars', 'dvc') if n in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_command_merges_folders(project):
+    a, b = adapter(project / "a", 1.0), adapter(project / "b", 4.0)
+    given = {"adapters": [a.name, b.name]}
+    said, overall, by_task = merge.command(given, None, scored=False)
+    assert (said, overall, by_task) == ("models/merged-linear: linear of a, b, not scored", {}, {})
+    lineage = json.loads((project / "models/merged-linear/lineage.json").read_text())
+    assert lineage["weights"] == [0.5, 0.5]  # not those of params.yaml, which are for others
+    assert [p["name"] for p in lineage["parents"]] == ["a", "b"]
+    names = {"adapter_config.json", "adapter_model.safetensors", "lineage.json", "tokenizer.json"}
+    assert {p.name for p in (project / "models/merged-linear").iterdir()} == names
+    merge.command(given | {"method": "slerp", "weights": [0.9, 0.1]}, Path("models/merged-linear"), scored=False)
+    again = json.loads((project / "models/merged-linear/lineage.json").read_text())
+    assert (again["method"], again["weights"]) == ("slerp", [0.9, 0.1])
+    merge.command({"adapters": ["models/merged-linear", "b"]}, Path("twice"), scored=False)
+    assert json.loads((project / "twice/lineage.json").read_text())["parents"][0]["lineage"] == again
+
+
+@pytest.mark.parametrize(
+    ("given", "out", "said"),
+    [
+        ({}, None, "no adapters; name two folders, revisions or experiments: `curation merge ADAPTER ADAPTER`."),
+        (
+            {"adapters": ["a", "b"]},
+            "models/merged",
+            "--out models/merged: belongs to the stage merge, whose next run would overwrite it; name another folder, or set "
+            "merge.adapters in params.yaml.",
+        ),
+        (
+            {"adapters": ["a", "b"], "weights": [1.0, 1.0, 1.0]},
+            None,
+            "merge.weights: found 3 for 2 adapters; give one each, or null.",
+        ),
+        (
+            {"adapters": ["a", "b"]},
+            "a",
+            "a: is there already and is no merged adapter; name another folder or remove it.",
+        ),
+        (
+            {"adapters": ["a", "other"]},
+            None,
+            "other: trained on 'large', but a on 'tiny'; only adapters of one base model can be merged.",
+        ),
+        (
+            {"adapters": ["other", "other"]},
+            None,
+            "other: trained on 'large', but render.model is 'tiny'; set render.model to the former.",
+        ),
+        (
+            {"adapters": ["a", "./missing"]},
+            None,
+            "./missing: no such folder; accepted: a folder, a git revision or an experiment, or REV:FOLDER.",
+        ),
+    ],
+)
+def test_what_cannot_be_merged_gets_one_line(project, given, out, said):
+    adapter(project / "a", 1.0), adapter(project / "b", 4.0), adapter(project / "other", 1.0, base="large")
+    with pytest.raises((ConfigError, DataError)) as error:
+        merge.command(given, Path(out) if out else None, scored=False)
+    assert str(error.value) == said
+    assert not list(project.glob("**/*.part"))
+
+
+def test_check_tells_weights_that_do_not_fit(project):
+    (project / "params.yaml").write_text(PARAMS.replace("[]", "[a, b, c]"))
+    with pytest.raises(ConfigError, match=r"(?m)^merge\.weights: found 2 for 3 adapters; give one each, or null\.$"):
+        params.check(project / "params.yaml")
+
+
+def test_what_is_known_of_this_runs_adapter(project):
+    adapter(project / "models/adapter", 1.0)
+    pl.DataFrame({"id": ["r1", "r2", "r2"]}).write_parquet(project / "models/consumed.parquet")
+    lock = {"stages": {"train": {"params": {"params.yaml": {"train": {"seed": 3}}}}, "mix": {}}}
+    (project / "dvc.lock").write_text(json.dumps(lock))
+    folder, known = merge.found("models/adapter", {"r2", "r9"})
+    assert (folder, known) == (Path("models/adapter"), {"params": {"train": {"seed": 3}}, "heldout_read": 1})
+
+
+@pytest.mark.slow
+def test_a_revisions_adapter_is_fetched_with_what_it_read(project):
+    def call(*words: str) -> str:
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+    dvc = (sys.executable, "-m", "dvc")
+    call("git", "init", "-q", "."), call("git", "config", "user.email", "a@b"), call("git", "config", "user.name", "a")
+    call(*dvc, "init", "-q"), call(*dvc, "config", "core.analytics", "false")
+    adapter(project / "models/adapter", 1.0)
+    pl.DataFrame({"id": ["r1"]}).write_parquet(project / "models/consumed.parquet")
+    call(*dvc, "add", "-q", "models/adapter", "models/consumed.parquet")
+    call("git", "add", "models", ".dvc"), call("git", "commit", "-qm", "v1"), call("git", "tag", "v1")
+    commit = call("git", "rev-parse", "HEAD")
+    for path in (project / "models/adapter").iterdir():
+        path.unlink()
+    (project / "models/adapter").rmdir()
+    folder, known = merge.found("v1", {"r1", "r2"})
+    assert known == {"commit": commit, "heldout_read": 1}
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+    ]
+    assert merge.found("v1:models/adapter")[0] == folder
+    for name, said in (
+        (
+            "v2",
+            "v2: no such folder, git revision or experiment; `dvc exp show` lists experiments, `git log` revisions.",
+        ),
+        ("v1:models/none", "v1:models/none: the revision has no folder models/none; name another with REV:FOLDER."),
+    ):
+        with pytest.raises(DataError) as error:
+            merge.found(name)
+        assert str(error.value) == said
+    call("rm", "-rf", ".dvc/cache", "cache")
+    with pytest.raises(DataError) as error:
+        merge.found("v1")
+    assert str(error.value) == (
+        f"v1: models/adapter of {commit[:7]} is not in DVC's cache; bring it with `dvc fetch`, or check it out and `dvc repro`."
+    )
