@@ -21,6 +21,7 @@ class AnswerParams(Params):
     min_units_long_form: int = Field(40, ge=0)  # too_short, where an essay, article, story or report is asked for
     max_duplicate_share: float = Field(0.35, gt=0, le=1)  # repetition, words
     max_duplicate_share_zh: float = Field(0.5, gt=0, le=1)  # six characters come again sooner than six words
+    max_duplicate_share_steps: float = Field(0.5, gt=0, le=1)  # code and math: their lines and steps are worded alike
     max_run_chars: int = Field(60, ge=1)  # repetition: one piece said over and over, words
     max_run_chars_zh: int = Field(30, ge=1)
     echo_share: float = Field(0.8, gt=0, le=1)  # prompt_echo: share of the answer that is the prompt itself
@@ -29,7 +30,8 @@ class AnswerParams(Params):
     language_min_confidence: float = Field(0.6, ge=0, le=1)  # wrong_language: of prompt and answer
 
 
-_BLANK = r"^[\s\p{Cf}.…—–_*#|>-]*$"
+# Marks of chat templates say nothing: an answer of nothing else is an empty one that was written out with its end.
+_BLANK = r"^(?:[\s\p{Cf}.…—–_*#|>-]|<\|(?:endoftext|im_start|im_end|eot_id)\|>|</s>)*$"
 _NO_ANSWER = (
     r"(?i)^\s*(?:<no ?(?:in|out)put>|\[?no (?:output|response|answer)(?: given| provided)?\]?|nan"
     r"|undefined|（无回答）|\[无\])\s*$"
@@ -65,7 +67,12 @@ def too_long(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     # Only a text with so many characters can have so many units (a word has at least one character and a space).
     tokens = pl.col("length.answer_tokens")
     long = frame.filter(_CHAT & ((pl.col("length.answer_chars") > params.max_units) | (tokens > params.max_tokens)))
-    long = long.with_columns(units("answer").alias("_units"))
+    # The longest turn counts: ten short answers make a long conversation, not a long answer.
+    turn = pl.element().struct
+    said = pl.col("messages").list.eval(turn.field("content").filter(turn.field("role") == "assistant"))
+    turns = long.select("id", said.alias("_turn")).explode("_turn", empty_as_null=False).drop_nulls()
+    longest = turns.with_columns(units("_turn").alias("_units")).group_by("id").agg(pl.col("_units").max())
+    long = long.join(longest, on="id", how="left", maintain_order="left").with_columns(pl.col("_units").fill_null(0))
     by_units = pl.col("_units") > params.max_units
     return hits(
         long,
@@ -133,7 +140,9 @@ def too_short(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
 def repetition(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     """A turn that says the same again and again, unless saying it again is what was asked for."""
     chinese = pl.col("language.answer_language").is_in(["zh", "ja", "mul"])
-    most = pl.when(chinese).then(params.max_duplicate_share_zh).otherwise(params.max_duplicate_share)
+    least = pl.when(chinese).then(params.max_duplicate_share_zh).otherwise(params.max_duplicate_share)
+    steps = pl.col("task_type").is_in(["code", "math"]).fill_null(False)
+    most = pl.when(steps).then(pl.max_horizontal(least, params.max_duplicate_share_steps)).otherwise(least)
     longest = pl.when(chinese).then(params.max_run_chars_zh).otherwise(params.max_run_chars)
     share, run = pl.col("repetition.duplicate_share"), pl.col("repetition.longest_run")
     asked = pl.col("prompt").str.contains(
@@ -203,6 +212,10 @@ _CODE_ASKED = edges(
 )
 
 
+# Constructed languages: the detector gives them to lists of English nouns, and nobody answers in them unasked.
+_MADE_UP = ("eo", "ia", "ie", "io", "jbo", "vo")
+
+
 def wrong_language(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     """The answer stands in another language than the request.
 
@@ -215,7 +228,7 @@ def wrong_language(frame: pl.DataFrame, params: AnswerParams) -> pl.DataFrame:
     least = pl.when(spoken.is_in(["zh", "en"])).then(params.language_min_confidence).otherwise(0.8)
     odd = frame.filter(
         _CHAT
-        & spoken.is_in(["und", "mul"]).not_()
+        & spoken.is_in(["und", "mul", *_MADE_UP]).not_()
         & asked.is_in(["zh", "en"])
         & (spoken != asked)
         & (sure >= least)

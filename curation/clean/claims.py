@@ -124,7 +124,9 @@ _MAKER = (
 )
 _I_AM = edges(
     rf"(?i)(?:\bi am|\bi['’]m|\bmy name is|\bcall me|\bthis is|\byou(?:'re| are) (?:talking|chatting"
-    rf"|speaking) (?:to|with)|\bas)\s+(?:called |named |the |an? )?(?:{_PRODUCT})\b"
+    rf"|speaking) (?:to|with)|\bme as)\s+(?:called |named |the |an? )?(?:{_PRODUCT})\b"
+    # "As ChatGPT, I …" speaks of itself; "as many as Ernie" and "such as the ChatGPT API" do not.
+    rf"|(?:\A|[.!?\n,]\s*|\bi\s)as\s+(?:the |an? )?(?:{_PRODUCT})\s*(?:[,，]|\bi\b)"
     rf"|(?:\bi am|\bi['’]m|\bmy name is|\bas)\s+(?:called |named )?(?:{_AMBIGUOUS})\b[\s,，]{{1,3}}(?:an?"
     rf"|the|your|developed|created|made|built|trained|by)\b[^.\n]{{0,40}}(?:\b(?:ai|assistant|model|chatbot"
     rf"|agent)\b|\b(?:{_MAKER})\b)"
@@ -231,21 +233,22 @@ def ungrounded_citation(frame: pl.DataFrame) -> pl.DataFrame:
     given = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
     sections = rf"(?i)(?:{_HEADER})|\[\d{{1,2}}\]|【\d{{1,2}}】"
     candidates = frame.filter(_CHAT & leaning & (given.str.contains(sections) | (returned.list.len() > 0)))
-    rows = candidates.select("id", given.alias("given"), returned.alias("returned"), "prose").iter_rows()
-    found = [(i, said) for i, text, tools, prose in rows if (said := _ungrounded(text, tools or [], prose))]
+    code = (pl.col("task_type") == "code").fill_null(False)
+    rows = candidates.select("id", given.alias("given"), returned.alias("returned"), "prose", code).iter_rows()
+    found = [(i, said) for i, text, tools, prose, c in rows if (said := _ungrounded(text, tools or [], prose, c))]
     schema = {"id": pl.String, "detail": pl.String}
     return hits(pl.DataFrame(found, schema=schema, orient="row"), pl.lit(True), detail=pl.col("detail"))
 
 
-def _ungrounded(given: str, returned: list[str], answer: str) -> str | None:
-    """What the answer leans on without ground, or None."""
+def _ungrounded(given: str, returned: list[str], answer: str, code: bool = False) -> str | None:
+    """What the answer leans on without ground, or None. `code`: brackets with a number are an index there."""
     everything = "\n".join([given, *returned])
     defined = {int(a or b) for a, b in _SNIPPET.findall(everything)}
     own = {int(n) for n in _DEFINED_HERE.findall(answer)}
     cited = {int(next(filter(None, groups))) for groups in _CITED.findall(answer)}
     if len(own) > 1:  # a list of references of its own
         cited -= own
-    section = bool(_RETRIEVAL.search(given)) or bool(defined)
+    section = bool(_RETRIEVAL.search(given)) or (bool(defined) and not code)
     if section and cited - defined:
         shown = ", ".join(f"[{n}]" for n in sorted(cited - defined))
         return f"cites {shown}; {len(defined)} snippets were given"

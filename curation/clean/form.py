@@ -90,8 +90,12 @@ def placeholder_left(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-# Marks of chat templates: no label excuses them.
+# Marks of chat templates: no label and no word of the request excuses them, but for a request that shows one or names them.
 _TOKENS = r"<\|(?:endoftext|im_start|im_end|eot_id)\|>|\[/?INST\]|<</?SYS>>"
+_TOKENS_ASKED = (
+    rf"(?i){_TOKENS}|special token|control token|end[- ]of[- ]text|chat ?template|tokeni[sz]er"
+    r"|特殊(?:标记|词元|符号)|控制符|对话模板|分词器"
+)
 _MARKUP = edges(
     r"(?i)</?(?:br|p|div|span|b|i|u|strong|em|a|img|li|ul|ol|h[1-6]|table|tbody|thead|tr|td|th|font|center"
     r"|blockquote|sup|sub|hr|script|style|iframe|pre|code|ref|nowiki|section"
@@ -121,11 +125,9 @@ def markup_debris(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
     )
     places = pl.col("prose").str.count_matches(_MARKUP)
     said = pl.concat_str([pl.col("system"), pl.col("prompt")], separator="\n")
-    hit = (
-        (places > params.max_markup)
-        & ~said.str.contains(_MARKUP_ASKED)
-        & ((pl.col("task_type") != "code").fill_null(True) | pl.col("prose").str.contains(_TOKENS))
-    )
+    named = said.str.contains(_TOKENS_ASKED)
+    excused = said.str.contains(_MARKUP_ASKED) | (pl.col("task_type") == "code").fill_null(False)
+    hit = (places > params.max_markup) & ~named & (~excused | pl.col("prose").str.contains(_TOKENS))
     return hits(
         found,
         hit,
@@ -178,7 +180,7 @@ def unfinished_answer(frame: pl.DataFrame, params: FormParams) -> pl.DataFrame:
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _CODE_LINE = re.compile(r"[{};=<>\\]|\w\(|^\s*(?:return|import|from|def|else|end|fi|done)\b|^\s*[#$>]|https?://|\|")
 _LIST_LINE = re.compile(
-    r"^\s*(?:[-*•·+–—]|\(?\d{1,3}[.)、．）:：]|[（(][一二三四五六七八九十\d]+[)）]"
+    r"^\s*(?:[-*•·+–—―]|\(?\d{1,3}[.)、．）:：]|[（(][一二三四五六七八九十\d]+[)）]"
     r"|[一二三四五六七八九十]+[、.．]|[a-zA-Z][.)]\s|#{1,6}\s|>\s|第[一二三四五六七八九十\d]+)"
 )
 _SIGNED = re.compile(
@@ -225,7 +227,8 @@ def cut(text: str, open_end: int, exempt: bool = False) -> str | None:
         others = [line for line in before if _LIST_LINE.match(line)]
         stopped = len(others) >= 2 and all(_STOP.search(line[-3:]) for line in others)
         return "the last point has no end, the others have" if stopped and _units(last) >= open_end else None
-    tail = last
+    # What begins with dots goes on from the prompt: they end nothing.
+    tail = last = last.lstrip("….") if last.startswith(("…", "...")) else last
     for match in _STOP.finditer(last):
         tail = last[match.end() :]
     spoken = _units(tail) >= open_end and not re.fullmatch(r"[\d\W]*", tail)

@@ -310,3 +310,19 @@ def test_rules_are_not_slow(tmp_path: Path) -> None:
         rule(many, CleanParams())
     # A fortieth of the promise, so that a busy machine does not fail the test; benchmarks measure the promise itself.
     assert many.height / (time.perf_counter() - start) > 500
+
+
+def test_the_longest_turn_is_the_long_answer_and_not_the_conversation(tmp_path: Path) -> None:
+    def talk(asked: str, *answers: str) -> Example:
+        return {
+            "messages": [{"role": r, "content": c} for a in answers for r, c in (("user", asked), ("assistant", a))]
+        }
+
+    def han(start: int, end: int) -> str:
+        return "".join(chr(0x4E00 + i) for i in range(start, end)) + "。"
+
+    english = " ".join(map(str, range(900)))
+    assert judged(talk("Count on, please.", english + ".", english + " 900."), tmp_path) == []
+    assert judged(talk("接着写不同的字。", han(0, 1500), han(1500, 3000)), tmp_path) == []
+    assert judged(talk("Count on, please.", "0.", " ".join(map(str, range(1300))) + "."), tmp_path)[0] == "too_long"
+    assert judged(talk("接着写不同的字。", "好。", han(0, 2500)), tmp_path)[0] == "too_long"
