@@ -70,15 +70,18 @@ def pool(renderer: Renderer, settings: dict[str, Any]) -> pl.DataFrame:
         [train.unique("id").select(names), unused.filter(pl.col("reason") == "beyond_target").select(names)]
     )
     free = free.filter(pl.col("bucket").is_in(["domain", "replay"])).sort("id")
-    alike = near(free, heldout.select(names))
-    free = free.filter(~pl.col("id").is_in(alike["one"].implode()))
+
+    def apart(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.filter(~pl.col("id").is_in(near(rows, heldout.select(names))["one"].implode()))
+
+    free = apart(free)
     short = []
     for row in free.filter(pl.col("kind") == "text").iter_rows(named=True):
         for i, piece in enumerate(pieces(row["text"], settings["piece"], lambda t: len(renderer._ids(t)))):
             short.append(
                 row | {"id": f"{row['id']}/{i}", "text": piece, "content_hash": records.content_hash(None, piece, None)}
             )
-    rows = pl.concat([free.filter(pl.col("kind") == "chat"), records.frame(short, records.LABELLED)])
+    rows = pl.concat([free.filter(pl.col("kind") == "chat"), apart(records.frame(short, records.LABELLED))])
     encoded = [renderer.encode(row) for row in rows.iter_rows(named=True)]
     sized = rows.with_columns(
         pl.Series("tokens", [len(e.ids) for e in encoded]), pl.Series("loss_tokens", [e.loss_tokens for e in encoded])
