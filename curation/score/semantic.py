@@ -11,7 +11,9 @@ from pydantic import Field
 from curation.errors import DataError
 from curation.params import Params
 from curation.progress import Progress, silent
+from curation.records import sides
 from curation.score import pairs
+from curation.score.order import moved
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,9 @@ class SemanticParams(Params):
     crowd: int = Field(512, ge=2)  # a row is paired with this many of the rows before it, most alike first
     exact_rows: int = Field(100_000, ge=0)  # more rows than this are searched approximately
     seed: int = Field(0, ge=0)  # of the cells of the approximate search
+    moved: float = Field(
+        0.15, ge=0, le=1
+    )  # of the words in common, the share that may stand in another order; 1: not looked at
 
 
 def compute(
@@ -44,6 +49,9 @@ def compute(
     text rows never pair. `embeddings` and `against_embeddings` are sidecars of the signal `embedding`, nothing is encoded
     here. Rows without one have its reason, chat rows without a side `no_prompt` or `no_answer`; their other columns are null.
 
+    A pair whose prompts or answers share their words but not their order (order.py, more than `moved`) is not written: encoders
+    take "A beat B" and "B beat A" for one.
+
     Up to `exact_rows` rows are compared each with each. Beyond, both vectors together are searched in an inverted file
     (faiss IndexIVFFlat, 4√n cells, the 32 nearest visited), which may miss pairs near the floor. `group` is the smallest
     content hash among rows with equal vectors.
@@ -58,6 +66,16 @@ def compute(
         )
     own = _joined(records, embeddings)
     other = _joined(against, against_embeddings) if against is not None and against_embeddings is not None else None
+    texts = [dict(_texts(f)) if f is not None and params.moved < 1 else {} for f in (records, against)]
+    hashes = [f["content_hash"].to_list() if f is not None else [] for f in (own, other)]
+
+    def in_order(links: pl.DataFrame, there: int) -> pl.DataFrame:
+        if params.moved == 1:
+            return links
+        pairs_ = zip(links["first"], links["second"], strict=True)
+        said = ((texts[0][hashes[0][i]], texts[there][hashes[there][j]]) for i, j in pairs_)
+        return links.filter([max(map(moved, *both)) <= params.moved for both in said])
+
     found: dict[str, list[pl.DataFrame]] = {"links": [], "across": []}
     first = np.full(len(own), -1, np.int64)
     first_there = np.full(0 if other is None else len(other), -1, np.int64)
@@ -65,7 +83,9 @@ def compute(
         rows, vectors = _vectors(own, kind)
         leaders = _group(rows, vectors, first)
         mine = [side[leaders] for side in vectors]
-        found["links"].append(_named(_search(mine, mine, True, params, progress), rows[leaders], rows[leaders]))
+        found["links"].append(
+            in_order(_named(_search(mine, mine, True, params, progress), rows[leaders], rows[leaders]), 0)
+        )
         if other is not None:
             rows_there, vectors_there = _vectors(other, kind)
             leaders_there = _group(rows_there, vectors_there, first_there)
@@ -76,7 +96,7 @@ def compute(
                     "compute the signal embedding of both corpora with one model (score.embedding.model)."
                 )
             links = _search(mine, theirs, False, params, progress)
-            found["across"].append(_named(links, rows[leaders], rows_there[leaders_there]))
+            found["across"].append(in_order(_named(links, rows[leaders], rows_there[leaders_there]), 1))
     here = pairs.Side(own["content_hash"], first)
     links = pl.concat(found["links"])
     if other is None:
@@ -101,6 +121,12 @@ def _joined(records: pl.DataFrame, embeddings: pl.DataFrame) -> pl.DataFrame:
     no_prompt = (pl.col("kind") == "chat") & pl.col("prompt").is_null()
     missing = pl.when(pl.col("answer").is_null()).then(pl.lit("no_answer")).when(no_prompt).then(pl.lit("no_prompt"))
     return rows.with_columns(pl.coalesce("not_applicable", missing).alias("reason"))
+
+
+def _texts(records: pl.DataFrame) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Content hash, (prompt, answer)."""
+    for hash_, prompt, answer in sides(records).select("content_hash", "prompt", "answer").iter_rows():
+        yield hash_, (prompt or "", answer or "")
 
 
 def _vectors(rows: pl.DataFrame, kind: str) -> tuple[np.ndarray, list[np.ndarray]]:
