@@ -75,7 +75,7 @@ def twice_labelled(records: pl.DataFrame) -> pl.DataFrame:
 def labelled(rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` with what the labeller says: `type`, `sure`, `subtype`, `subtype_sure`, `bucket`."""
     tree = taxonomy.load(TREE)
-    said = task_type.assign(rows, {}, tree)
+    said = task_type.assign(rows, tree)
     names = ("type", "sure", "subtype", "subtype_sure")
     found = rows.with_columns([pl.Series(n, [s[i] for s in said]) for i, n in enumerate(names)])
     texts = rec.sides(found).select(
@@ -178,7 +178,7 @@ def main() -> None:
     sample = every.filter(pl.col("kind") == "chat").sort("content_hash").head(8000)
     tree = taxonomy.load(TREE)
     start = time.process_time()
-    task_type.assign(sample, {}, tree)
+    task_type.assign(sample, tree, by_meaning=False)
     print(f"\nspeed: {sample.height / (time.process_time() - start):,.0f} rows a second of processor time")
 
 

@@ -144,24 +144,37 @@ def hand_set() -> dict[str, dict[str, float]]:
 Row = tuple[str, form.Form, str, str]
 
 
-def rows() -> list[Row]:
-    """(set, form, type, type/subtype) of every row to learn from."""
-    found: list[Row] = []
+def conversations() -> list[tuple[str, list[dict[str, Any]], str, str]]:
+    """(set, messages, type, subtype) of every row to learn from, without those whose form says their type."""
+    found: list[tuple[str, list[dict[str, Any]], str, str]] = []
     every = public(Path(os.environ.get("CURATION_TEST_DATA") or ROOT / "../shared/data").resolve())
     labelled = every.join(pl.read_csv(ROOT / "tests/data/labels_dev.csv"), on="id").sort("id")
     for messages, type_, subtype in labelled.select("messages", "task_type", "task_subtype").iter_rows():
-        found.append(("public", form.read(messages), type_, f"{type_}/{subtype}"))
+        found.append(("public", messages, type_, subtype))
     for path in sorted((ROOT / "benchmarks/lessons").glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             lesson = json.loads(line)
             messages = [rec.message(m["role"], m["content"]) for m in lesson["messages"]]
-            type_ = lesson["task_type"]
-            found.append(("lesson", form.read(messages), type_, f"{type_}/{lesson['task_subtype']}"))
+            found.append(("lesson", messages, lesson["task_type"], lesson["task_subtype"]))
     for name, described in taxonomy.load(TREE).types.items():
         for subtype, by_language in described.exemplars.items():
             for text in (t for texts in by_language.values() for t in texts):
-                found.append(("exemplar", form.read([rec.message("user", text)]), name, f"{name}/{subtype}"))
-    return found
+                found.append(("exemplar", [rec.message("user", text)], name, subtype))
+    return [row for row in found if row[2] not in ("tool_use", "text")]
+
+
+def rows() -> list[Row]:
+    """(set, form, type, type/subtype) of every row to learn from."""
+    return [(s, form.read(messages), type_, f"{type_}/{subtype}") for s, messages, type_, subtype in conversations()]
+
+
+def said() -> list[tuple[str, str, str, str]]:
+    """(set, what the users say, system prompt, type) of every row to learn from."""
+
+    def of(messages: list[dict[str, Any]], role: str) -> str:
+        return "\n".join(m["content"] for m in messages if m["role"] == role and m["content"])
+
+    return [(s, of(messages, "user"), of(messages, "system"), type_) for s, messages, type_, _ in conversations()]
 
 
 def fit(data: list[Row], scorer: task_type.Scorer, kept: set[str] | None, steps: int):

@@ -1,4 +1,4 @@
-"""Repaired records and signals → data/labels/<corpus>.parquet. `python -m pipelines.label raw`"""
+"""Repaired records → data/labels/<corpus>.parquet. `python -m pipelines.label raw`"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, not_measured, off, run
+from pipelines.stage import Bar, run
 
 
 def work(name: str) -> str:
@@ -17,15 +17,13 @@ def work(name: str) -> str:
     settings = params.load("label", LabelParams)
     tree = taxonomy.load(Path(settings.taxonomy))
     rows = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
-    signals = {s: records.read(corpus.signals / f"{s}.parquet") for s in ("embedding", "language", "length")}
     reviewed = read_reviews(paths.REVIEW_LABELS, tree)
     with Bar() as bar:
-        labels = label(rows, signals, tree, settings, reviewed=reviewed, progress=bar)
+        labels = label(rows, tree, settings, reviewed=reviewed, progress=bar)
     records.write(labels, corpus.labels, "id")
     by_person = labels.filter(~labels["task_type_by"].is_in(["labeller"])).height
     buckets = ", ".join(f"{bucket} {n}" for bucket, n in labels["bucket"].value_counts().sort("bucket").iter_rows())
-    said = f"{labels['task_type'].n_unique()} task types over {labels.height} rows ({by_person} by people); {buckets}"
-    return said + not_measured(off(signals))
+    return f"{labels['task_type'].n_unique()} task types over {labels.height} rows ({by_person} by people); {buckets}"
 
 
 if __name__ == "__main__":

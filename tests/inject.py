@@ -492,7 +492,6 @@ def same_answer(row: Case, corpus: Corpus) -> Record | None:
     return changed(row, answer=_STOCK[row.language]) if open_ended and harmless(row) and len(row.prompt) > 8 else None
 
 
-_BLIND = {"zh": "the default encoder knows Latin script only"}
 KINDS: dict[str, Kind] = {
     "broken_json": Kind(broken_json, ("broken_json",)),
     "missing_answer": Kind(missing_answer, ("missing_answer",)),
@@ -503,9 +502,7 @@ KINDS: dict[str, Kind] = {
     "exact_copy": Kind(exact_copy, ("exact_duplicate",), copies=True),
     "recased_copy": Kind(recased_copy, ("exact_duplicate",), copies=True),
     "near_copy": Kind(near_copy, ("near_duplicate",), copies=True),
-    "paraphrased_copy": Kind(
-        paraphrased_copy, ("near_duplicate", "semantic_duplicate"), copies=True, not_applicable=_BLIND
-    ),
+    "paraphrased_copy": Kind(paraphrased_copy, ("near_duplicate", "semantic_duplicate"), copies=True),
     "mojibake": Kind(mojibake, ("mojibake",)),
     "gbk_as_latin": Kind(gbk_as_latin, ("mojibake",), languages=("zh",)),
     "replacement": Kind(replacement, ("broken_characters",)),

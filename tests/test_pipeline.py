@@ -188,7 +188,7 @@ def test_shuffled_sources_keep_the_same_rows(project, monkeypatch, tmp_path):
     signals: dict[str, pl.DataFrame] = {}
     for name in score.SIGNALS:
         signals[name] = score.compute(name, rows, settings, have=signals)
-    labels = label(rows, signals, taxonomy.load(paths.TAXONOMY), params.load("label", LabelParams))
+    labels = label(rows, taxonomy.load(paths.TAXONOMY), params.load("label", LabelParams))
     kept, _ = clean(rows, signals, labels, params.load("clean", CleanParams), evaluation=paths.EVALUATION)
     assert set(kept["content_hash"]) == before
     assert set(kept.columns) == set(records.LABELLED)
@@ -236,8 +236,8 @@ def test_bad_input_gets_one_line_with_the_remedy(project, tmp_path):
     assert "127.0.0.1:9" in said(
         ("synthesize",), "endpoint: local", "endpoint: http://127.0.0.1:9/v1", CURATION_CACHE=str(tmp_path / "c")
     )
-    assert said(("score", "raw"), "    model: all-minilm-l6-v2", "    model: all-minilm-l7") == (
-        "score@raw: sentence encoder 'all-minilm-l7': no such folder and no bundled model. Accepted: all-minilm-l6-v2, "
+    assert said(("score", "raw"), "    model: multilingual-e5-small", "    model: multilingual-e5-tiny") == (
+        "score@raw: sentence encoder 'multilingual-e5-tiny': no such folder and no bundled model. Accepted: multilingual-e5-small, all-minilm-l6-v2, "
         "a folder, or a hub name such as org/model that can be reached."
     )
     path = folder / "data/repaired/raw/records.parquet"

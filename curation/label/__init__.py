@@ -26,11 +26,11 @@ class LabelParams(Params):
     """`params.yaml: label`."""
 
     taxonomy: str = "curation/label/taxonomy.yaml"
+    by_meaning: bool = True
 
 
 def label(
     records: pl.DataFrame,
-    signals: Mapping[str, pl.DataFrame],
     taxonomy: Taxonomy,
     params: LabelParams,
     *,
@@ -38,7 +38,7 @@ def label(
     progress: Progress = silent,
 ) -> pl.DataFrame:
     """One row a record, sorted by id: LABELS and `tags` (the record's own and those of the labeller)."""
-    found = task_type.assign(records, signals, taxonomy, progress)
+    found = task_type.assign(records, taxonomy, by_meaning=params.by_meaning, progress=progress)
     rows = []
     columns = ["id", "prompt", "answer", "system", "kind", "tags", "tools"]
     for row, said in zip(rec.sides(records).select(columns).iter_rows(named=True), found, strict=True):

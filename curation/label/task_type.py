@@ -1,9 +1,9 @@
-"""The labeller: task type and subtype from the form of a row, the words of its request and the taxonomy's exemplars.
+"""The labeller: task type and subtype from the form of a row, the words of its request, its meaning and the taxonomy's exemplars.
 
 A log-linear model. Cues (cues.py) have weights set by hand; weights.csv holds what fitting on development rows added to
 them, and the weights of single words and forms (`python -m benchmarks.label_fit` makes it). The exemplars add how like them
-a request reads; the softmax of the sums is the confidence. No model is loaded, no endpoint asked, and a row's label depends
-on that row alone.
+a request reads, and reader.py what a small encoder takes it to ask for; the softmax of the sums is the confidence. No endpoint
+is asked, and a row's label depends on that row alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 import xxhash
 
+from curation import records as rec
 from curation.label import form, words
 from curation.label.cues import PHRASES, SIGNS
 from curation.label.exemplars import Likeness
@@ -33,6 +34,8 @@ LIKENESS_ALONE = 2.0  # for a type that has no cue: one that was added to the ta
 OWN_CUE = 4.0  # a pattern in the taxonomy file: above any one cue here
 FLOOR = {"open_qa": 0.5}  # what most requests are that say nothing of themselves
 SHARPNESS = (0.9, 0.8)  # type, subtype: inverse temperatures that make confidence the share right, on unseen rows
+BOTH = (0.55, 0.65)  # weights of words and reader where both speak, fitted on labelled rows that neither was fitted on
+UNKNOWN = 1.0  # a type that the reader does not know is given its best score less this: words and exemplars decide
 _BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
 _PARTS = ("ask", "body", "system", "answer", "turns")
 _CODE = re.compile(
@@ -43,22 +46,23 @@ _CODE = re.compile(
 
 
 def assign(
-    records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], taxonomy: Taxonomy, progress: Progress = silent
+    records: pl.DataFrame, taxonomy: Taxonomy, *, by_meaning: bool = True, progress: Progress = silent
 ) -> list[Said]:
     """(task type, confidence, subtype, confidence) for each record, in their order; confidences to 4 decimals.
 
-    `signals` are not read: embeddings of the prompt were tried and gained 2 points for English and none for Chinese.
+    `by_meaning`: whether the reader has a say; without it no model is loaded.
     """
     scorer = Scorer(taxonomy)
     found: list[Said] = []
     rows = records.select("kind", "text", "tools", "messages")
+    read = _read(records, progress) if by_meaning else None
     for start in range(0, rows.height, BATCH):
-        found += _batch(rows.slice(start, BATCH), scorer)
+        found += _batch(rows.slice(start, BATCH), scorer, None if read is None else read[start : start + BATCH])
         progress("label: rows", min(start + BATCH, rows.height), rows.height)
     return found
 
 
-def _batch(rows: pl.DataFrame, scorer: Scorer) -> list[Said]:
+def _batch(rows: pl.DataFrame, scorer: Scorer, read: Any) -> list[Said]:
     said: list[Said | None] = []
     forms: list[form.Form] = []
     for kind, text, tools, messages in rows.iter_rows():
@@ -66,8 +70,21 @@ def _batch(rows: pl.DataFrame, scorer: Scorer) -> list[Said]:
         said.append(told)
         if told is None:
             forms.append(form.read(messages or ()))
-    asked = iter(scorer.label(forms))
+    asked = iter(scorer.label(forms, None if read is None else read[[told is None for told in said]]))
     return [told if told is not None else next(asked) for told in said]
+
+
+def _read(records: pl.DataFrame, progress: Progress) -> Any:
+    """Rows × the reader's types; zeros for rows that their form labels."""
+    import numpy as np
+
+    from curation.label import reader
+
+    sides = rec.sides(records).select("prompt", "system", asks=(pl.col("kind") != "text") & pl.col("tools").is_null())
+    found = np.zeros((records.height, len(reader.types())))
+    texts = [reader.text(prompt, system) for prompt, system, asks in sides.iter_rows() if asks]
+    found[sides["asks"].to_numpy()] = reader.read(texts, progress)
+    return found
 
 
 def _text(text: str) -> Said:
@@ -195,15 +212,37 @@ class Scorer:
             totals[i] += self.by_feature[known].sum(axis=0) + self.likeness * like
         return totals
 
-    def label(self, forms: Sequence[form.Form]) -> list[Said]:
-        """The most probable type, and within it the most probable subtype, whose confidence is the product of both."""
+    def label(self, forms: Sequence[form.Form], read: Any = None) -> list[Said]:
+        """The most probable type, and within it the most probable subtype, whose confidence is the product of both.
+
+        `read`: forms × the reader's types, None when words alone decide.
+        """
         said: list[Said] = []
-        for row in self.scores(forms) if forms else ():
-            best, sure = _softmax(row[: len(self.types)], SHARPNESS[0])
+        if not forms:
+            return said
+        rows = self.scores(forms)
+        count = len(self.types)
+        whole = (
+            rows[:, :count] * SHARPNESS[0]
+            if read is None
+            else rows[:, :count] * BOTH[0] + self._by_type(read) * BOTH[1]
+        )
+        for row, of_types in zip(rows, whole, strict=True):
+            best, sure = _softmax(of_types, 1.0)
             span = self.spans[self.types[best]]
             inner, inner_sure = _softmax(row[len(self.types) :][span], SHARPNESS[1])
             said.append((self.types[best], sure, self.pairs[span[inner]][1], round(sure * inner_sure, 4)))
         return said
+
+    def _by_type(self, read: Any) -> Any:
+        """The reader's scores in the order of the taxonomy's types."""
+        import numpy as np
+
+        from curation.label import reader
+
+        place = {t: i for i, t in enumerate(reader.types())}
+        best = read.max(axis=1)
+        return np.stack([read[:, place[t]] if t in place else best - UNKNOWN for t in self.types], axis=1)
 
 
 def _softmax(scores: Any, sharpness: float) -> tuple[int, float]:

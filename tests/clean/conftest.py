@@ -50,7 +50,7 @@ def walk() -> Walker:
             signals[name] = _padded(score.compute(name, some, settings, have=signals), records)
         judged = records.gather_every(perplexity) if perplexity else records.clear()
         signals["perplexity"] = _padded(score.compute("perplexity", judged, settings), records)
-        labels = label(records, signals, taxonomy.load(ROOT / LabelParams().taxonomy), LabelParams())
+        labels = label(records, taxonomy.load(ROOT / LabelParams().taxonomy), LabelParams())
         kept, dropped = clean(records, signals, labels, CleanParams(), evaluation=ROOT / "data/evaluation")
         return Walk(raw, quarantine, edits, kept, dropped)
 

@@ -30,7 +30,7 @@ def frame(*rows: dict) -> pl.DataFrame:
 
 
 def type_of(*turns: str, system: str = "") -> str:
-    return task_type.assign(frame(chat(*turns, system=system)), {}, TREE)[0][0]
+    return task_type.assign(frame(chat(*turns, system=system)), TREE)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_tools_and_plain_texts_are_told_by_form():
     texts = [
         {"id": "t", "kind": "text", "text": t} for t in ("The river rose.", "def f():\n    return 1\n\nimport os\n")
     ]
-    said = task_type.assign(frame(once, twice, never, *texts), {}, TREE)
+    said = task_type.assign(frame(once, twice, never, *texts), TREE)
     assert [(t, s) for t, _, s, _ in said] == [
         ("tool_use", "single_call"),
         ("tool_use", "multi_step"),
@@ -115,18 +115,18 @@ def test_a_label_depends_on_its_row_alone():
         chat("翻译：早上好", "Good morning", id_="b"),
         chat("你好呀", "你好！", id_="c"),
     ]
-    there = room.label(frame(*rows), {}, TREE, LabelParams())
-    back = room.label(frame(*rows[::-1]), {}, TREE, LabelParams())
-    alone = pl.concat([room.label(frame(row), {}, TREE, LabelParams()) for row in rows])
+    there = room.label(frame(*rows), TREE, LabelParams())
+    back = room.label(frame(*rows[::-1]), TREE, LabelParams())
+    alone = pl.concat([room.label(frame(row), TREE, LabelParams()) for row in rows])
     assert there.equals(back)
     assert there.equals(alone)
 
 
 def test_a_person_stands_above_the_labeller():
     rows = frame(chat("Why is the sky blue?", "Scattering."))
-    plain = room.label(rows, {}, TREE, LabelParams()).row(0, named=True)
+    plain = room.label(rows, TREE, LabelParams()).row(0, named=True)
     said = {"a": {"task_type": "reasoning", "bucket": "domain", "by": "wei"}}
-    person = room.label(rows, {}, TREE, LabelParams(), reviewed=said).row(0, named=True)
+    person = room.label(rows, TREE, LabelParams(), reviewed=said).row(0, named=True)
     assert (plain["task_type"], plain["task_type_by"], plain["bucket"]) == ("open_qa", "labeller", "general")
     assert (person["task_type"], person["task_type_confidence"], person["task_type_by"]) == ("reasoning", 1.0, "wei")
     assert (person["task_subtype"], person["task_subtype_by"]) == ("logic", "wei")
@@ -172,9 +172,9 @@ def test_a_type_that_a_user_adds_is_found_by_its_cues_and_exemplars(tmp_path):
     path = tmp_path / "taxonomy.yaml"
     path.write_text(text.replace("\n  text:\n", f"{recipe}\n  text:\n", 1), encoding="utf-8")
     tree = taxonomy.load(path)
-    said = task_type.assign(frame(chat("A smoothie with berries, please", "Blend it.")), {}, tree)[0]
+    said = task_type.assign(frame(chat("A smoothie with berries, please", "Blend it.")), tree)[0]
     assert (said[0], said[2]) == ("recipe", "drink")
-    assert task_type.assign(frame(chat("红烧肉怎么做？", "先焯水。")), {}, tree)[0][0] == "recipe"
+    assert task_type.assign(frame(chat("红烧肉怎么做？", "先焯水。")), tree)[0][0] == "recipe"
 
 
 def test_an_unknown_bucket_in_the_taxonomy_is_named(tmp_path):
