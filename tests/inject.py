@@ -514,7 +514,7 @@ KINDS: dict[str, Kind] = {
     "refusal": Kind(refusal, ("refusal_boilerplate",)),
     "identity": Kind(identity, ("other_identity",)),
     "placeholder": Kind(placeholder, ("placeholder_left",)),
-    "markup": Kind(markup, ("markup_debris",)),
+    "markup": Kind(markup, ("markup_debris", "end_tokens")),
     "too_short": Kind(too_short, ("too_short",)),
     "too_long": Kind(too_long, ("too_long",)),
     "private": Kind(private, ("pii",)),

@@ -237,8 +237,8 @@ def test_bad_input_gets_one_line_with_the_remedy(project, tmp_path):
         ("synthesize",), "endpoint: local", "endpoint: http://127.0.0.1:9/v1", CURATION_CACHE=str(tmp_path / "c")
     )
     assert said(("score", "raw"), "    model: multilingual-e5-small", "    model: multilingual-e5-tiny") == (
-        "score@raw: sentence encoder 'multilingual-e5-tiny': no such folder and no bundled model. Accepted: multilingual-e5-small, all-minilm-l6-v2, "
-        "a folder, or a hub name such as org/model that can be reached."
+        "score@raw: sentence encoder 'multilingual-e5-tiny': no such folder and no bundled model. "
+        "Accepted: multilingual-e5-small, all-minilm-l6-v2, a folder, or a hub name such as org/model that can be reached."
     )
     path = folder / "data/repaired/raw/records.parquet"
     path.unlink()

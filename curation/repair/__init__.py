@@ -37,6 +37,7 @@ class RepairParams(Params):
     mojibake: bool = True
     unicode_form: bool = True
     control_characters: bool = True
+    end_tokens: bool = True
     pii: PiiParams = PiiParams()
     format: FormatParams = FormatParams()
 
@@ -212,6 +213,10 @@ def _control_characters(row: _Row, params: RepairParams) -> Counter[str]:
     return row.change(lambda t: texts.control_characters(t, final_newline=row.kind == "text"), noise_too=True)
 
 
+def _end_tokens(row: _Row, params: RepairParams) -> Counter[str]:
+    return row.change(texts.end_tokens, noise_too=True) if params.end_tokens else Counter()
+
+
 def _pii(row: _Row, params: RepairParams) -> Counter[str]:
     actions = dict(params.pii.types)
     wanted = params.pii.wanted
@@ -263,6 +268,7 @@ STEPS: dict[str, Step] = {
     "mojibake": _mojibake,
     "unicode_form": _unicode_form,
     "control_characters": _control_characters,
+    "end_tokens": _end_tokens,
     "pii": _pii,
     "format": _format,
 }

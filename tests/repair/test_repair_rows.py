@@ -264,7 +264,7 @@ def test_fixes() -> None:
 
 def test_steps_can_be_left_out() -> None:
     frame = rows(chat(("user", "ÄãºÃ cafe\u0301\u200b"), ("assistant", "ok")))
-    none = RepairParams(mojibake=False, unicode_form=False, control_characters=False)
+    none = RepairParams(mojibake=False, unicode_form=False, control_characters=False, end_tokens=False)
     assert_frame_equal(repair(frame, [], none)[0], frame)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.repair import mojibake
-from curation.repair.text import code_blocks, control_characters, unicode_form
+from curation.repair.text import code_blocks, control_characters, end_tokens, unicode_form
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -136,3 +136,19 @@ def test_taking_out_twice_is_once(text: str) -> None:
         assert len(new) <= len(text)
         text = new
     assert control_characters(text) == (text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "clean", "tokens"),
+    [
+        ("yes<|endoftext|>", "yes", 1),
+        ("好的。 <|im_end|>\n<|endoftext|>\n", "好的。", 2),
+        ("done</s>", "done", 1),
+        ("<|endoftext|>", "<|endoftext|>", 0),  # nothing else: for clean, which calls it empty
+        ("<s>old</s>", "<s>old</s>", 0),  # struck out
+        ("`<|endoftext|>` ends a document.", "`<|endoftext|>` ends a document.", 0),
+    ],
+)
+def test_marks_of_the_end_go(text: str, clean: str, tokens: int) -> None:
+    assert end_tokens(text) == (clean, {"end token": tokens} if tokens else {})
+    assert end_tokens(clean) == (clean, {})
