@@ -79,11 +79,12 @@ def _units(texts: pl.Series) -> _Units:
 
     from curation.clean import overlap
     from curation.score import characters
+    from curation.score.utf8 import buffers
 
     texts = texts.fill_null("")
     slow = np.zeros(len(texts), np.bool_)
     for folded in (False, True):
-        data, offsets = _bytes(texts)
+        data, offsets = buffers(texts)
         room = int(offsets[-1] - offsets[0]) + 1
         hashes, first = np.empty(room, np.uint64), np.empty(len(texts) + 1, np.int64)
         begins, ends = np.empty(room, np.int64), np.empty(room, np.int64)
@@ -94,19 +95,6 @@ def _units(texts: pl.Series) -> _Units:
         late = slow.tolist()
         texts = pl.Series([characters.fold(t) if s else t for t, s in zip(texts, late, strict=True)], dtype=pl.String)
     return _Units(hashes[: first[-1]], begins, ends, first, data)
-
-
-def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 bytes of a string column and where each text begins (one more than texts)."""
-    import numpy as np
-
-    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = array.buffers()
-    # Bytes that cannot be written to, also where there are none: kernels are compiled for one kind of array.
-    text = np.frombuffer(bytes(1) if data is None or data.size == 0 else data, np.uint8)
-    if len(array) == 0:
-        return text, np.frombuffer(bytes(8), np.int64)
-    return text, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from curation.score.characters import CLASS as _CLASS
 from curation.score.characters import CODE as _CODE
 from curation.score.characters import IGNORED as _IGNORED
 from curation.score.characters import SLOW as _SLOW
+from curation.score.utf8 import decode
 
 Array = np.ndarray
 
@@ -50,19 +51,7 @@ def units(
             if i == end:
                 i += 1
             else:
-                code = np.uint32(data[i])
-                if code < 0x80:
-                    i += 1
-                elif code < 0xE0:
-                    code = ((code & 0x1F) << 6) | (data[i + 1] & 0x3F)
-                    i += 2
-                elif code < 0xF0:
-                    code = ((code & 0x0F) << 12) | ((np.uint32(data[i + 1]) & 0x3F) << 6) | (data[i + 2] & 0x3F)
-                    i += 3
-                else:
-                    code = ((code & 0x07) << 18) | ((np.uint32(data[i + 1]) & 0x3F) << 12)
-                    code |= ((np.uint32(data[i + 2]) & 0x3F) << 6) | (data[i + 3] & 0x3F)
-                    i += 4
+                code, i = decode(data, i)
                 entry = entries[code]
                 if entry >= _SLOW and not folded:
                     slow[r] = True

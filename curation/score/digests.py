@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from curation.score import normal_form
+from curation.score.utf8 import decode
 
 Array = np.ndarray
 
@@ -82,19 +83,7 @@ def normal(
                 entry = expansions[expanded]
                 expanded += np.int64(1)
             else:
-                code = np.uint32(data[i])
-                if code < 0x80:
-                    i += 1
-                elif code < 0xE0:
-                    code = ((code & 0x1F) << 6) | (data[i + 1] & 0x3F)
-                    i += 2
-                elif code < 0xF0:
-                    code = ((code & 0x0F) << 12) | ((np.uint32(data[i + 1]) & 0x3F) << 6) | (data[i + 2] & 0x3F)
-                    i += 3
-                else:
-                    code = ((code & 0x07) << 18) | ((np.uint32(data[i + 1]) & 0x3F) << 12)
-                    code |= ((np.uint32(data[i + 2]) & 0x3F) << 6) | (data[i + 3] & 0x3F)
-                    i += 4
+                code, i = decode(data, i)
                 entry = entries[code]
                 if entry >= _SLOW:
                     slow[r] = True

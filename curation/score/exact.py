@@ -80,14 +80,15 @@ def _normal(texts: pl.Series, params: ExactParams) -> np.ndarray:
     import numpy as np
 
     from curation.score import digests, normal_form
+    from curation.score.utf8 import buffers
 
     out, slow = np.empty((len(texts), 2), np.uint64), np.zeros(len(texts), np.bool_)
     tables = normal_form.table(params.case, params.script)
-    digests.normal(*_bytes(texts), *tables, params.punctuation, out, slow)
+    digests.normal(*buffers(texts.fill_null("")), *tables, params.punctuation, out, slow)
     if slow.any():
         folded = [normal_form.fold(t, params.case, params.script) for t in texts.filter(pl.Series(slow))]
         late = np.empty((len(folded), 2), np.uint64)
-        data = _bytes(pl.Series(folded, dtype=pl.String))
+        data = buffers(pl.Series(folded, dtype=pl.String))
         digests.normal(*data, *normal_form.plain_table(), params.punctuation, late, np.zeros(len(folded), np.bool_))
         out[slow] = late
     return out
@@ -98,23 +99,11 @@ def _plain(texts: pl.Series) -> np.ndarray:
     import numpy as np
 
     from curation.score import digests
+    from curation.score.utf8 import buffers
 
     out = np.empty((len(texts), 2), np.uint64)
-    digests.plain(*_bytes(texts), out)
+    digests.plain(*buffers(texts.fill_null("")), out)
     return out
-
-
-def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 bytes of a string column and where each text begins (one more than texts)."""
-    import numpy as np
-
-    array = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = array.buffers()
-    # Bytes that cannot be written to, also where there are none: kernels are compiled for one kind of array.
-    text = np.frombuffer(bytes(1) if data is None or data.size == 0 else data, np.uint8)
-    if len(array) == 0:
-        return text, np.frombuffer(bytes(8), np.int64)
-    return text, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
 def _hex(hashes: np.ndarray) -> pl.Series:

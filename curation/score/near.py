@@ -140,6 +140,7 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
 
     from curation.models import threads
     from curation.score import shingles
+    from curation.score.utf8 import buffers
 
     rows = sum(len(c.hashes) for c in corpora)
     bands, per_band = banding(params.permutations, params.floor)
@@ -154,7 +155,7 @@ def _digests(corpora: list[_Rows], params: NearParams, progress: Progress) -> _W
     def hashed(part: pl.DataFrame, where: np.ndarray, folded: pl.Series | None = None) -> np.ndarray:
         nonlocal taken
         said, begins = turns(part, params.side)
-        offsets, data = _bytes(said if folded is None else folded)
+        data, offsets = buffers(said if folded is None else folded)
         # A unit takes two bytes at least: itself and a separator or the end of its turn.
         room = (int(offsets[-1] - offsets[0]) + len(said)) // 2 + len(part)
         if len(getattr(scratch, "sets", ())) < room:
@@ -196,19 +197,6 @@ def _room(records: pl.DataFrame) -> int:
     turn = records["messages"].list.explode(keep_nulls=False, empty_as_null=False).struct
     texts = [turn.field("content"), turn.field("reasoning"), turn.field("tool_calls"), records["text"]]
     return sum(int(t.str.len_bytes().sum()) for t in texts) // 2 + 2 * (len(texts[0]) + len(records))
-
-
-def _bytes(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets (one more than texts) and UTF-8 bytes of a string column, without a Python string a row."""
-    import numpy as np
-
-    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = array.buffers()
-    nothing = data is None or data.size == 0
-    text = np.zeros(1, np.uint8) if nothing else np.frombuffer(data, np.uint8)
-    if len(array) == 0:
-        return np.zeros(1, np.int64), text
-    return np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1], text
 
 
 def _first_of_group(work: _Work, low: int, high: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from curation.score.characters import SLOW as _SLOW
 from curation.score.characters import WORD as _WORD
 from curation.score.characters import fold as fold
 from curation.score.characters import table as table
+from curation.score.utf8 import decode
 
 Array = np.ndarray
 
@@ -82,19 +83,7 @@ def digest(
         for t in range(turns[r], turns[r + 1]):
             i, end = offsets[t], offsets[t + 1]
             while i < end:
-                code = np.uint32(data[i])
-                if code < 0x80:
-                    i += 1
-                elif code < 0xE0:
-                    code = ((code & 0x1F) << 6) | (data[i + 1] & 0x3F)
-                    i += 2
-                elif code < 0xF0:
-                    code = ((code & 0x0F) << 12) | ((np.uint32(data[i + 1]) & 0x3F) << 6) | (data[i + 2] & 0x3F)
-                    i += 3
-                else:
-                    code = ((code & 0x07) << 18) | ((np.uint32(data[i + 1]) & 0x3F) << 12)
-                    code |= ((np.uint32(data[i + 2]) & 0x3F) << 6) | (data[i + 3] & 0x3F)
-                    i += 4
+                code, i = decode(data, i)
                 entry = entries[code]
                 if entry >= _SLOW:
                     slow[out] = True
