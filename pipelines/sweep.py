@@ -124,7 +124,22 @@ def sweep(names: Sequence[str], sets: Sequence[str], queue: bool) -> int:
         console.print("Run them: `dvc queue start --jobs 2`, or one after the other: `dvc exp run --run-all`.")
     elif missing:
         console.print("Nothing was queued; add --queue.")
+    running = [name for name in planned if there.get(name, {}).get("State") == "Running"]
+    if running:
+        status = subprocess.run([sys.executable, "-m", "dvc", "queue", "status"], capture_output=True, text=True).stdout
+        for line in cut_off(running, status):
+            console.print(line, soft_wrap=True)
     return 0
+
+
+def cut_off(running: Sequence[str], status: str) -> list[str]:
+    """What to do about runs that DVC calls running while `dvc queue status` knows no worker: the machine stopped under them."""
+    if not running or "0 active, 0 idle" not in status:
+        return []
+    return [
+        f"{', '.join(running)}: said to be running, but no worker is (a stop of the machine leaves this). `dvc exp run --run-all` "
+        "would wait for it for ever: run `dvc queue remove --all`, delete .dvc/tmp/exps, and queue again."
+    ]
 
 
 def _there() -> dict[str, dict[str, Any]]:

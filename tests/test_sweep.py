@@ -71,3 +71,13 @@ def test_a_set_without_values_is_refused():
     with pytest.raises(ConfigError) as error:
         sweep.parse_sets(["mix.replay"])
     assert str(error.value) == "found 'mix.replay'; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05."
+
+
+def test_a_run_without_a_worker_is_told():
+    none, one = "Worker status: 0 active, 0 idle", "Worker status: 1 active, 0 idle"
+    assert sweep.cut_off(["a", "b"], none) == [
+        "a, b: said to be running, but no worker is (a stop of the machine leaves this). `dvc exp run --run-all` "
+        "would wait for it for ever: run `dvc queue remove --all`, delete .dvc/tmp/exps, and queue again."
+    ]
+    assert sweep.cut_off(["a"], one) == []
+    assert sweep.cut_off([], none) == []
