@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curation import records
 from curation.render import RenderParams
+from curation.report.curve import history as read_curve
 from pipelines import params, paths
 from pipelines.stage import Bar, run
 from train.params import TrainParams
@@ -21,7 +22,7 @@ def work() -> str:
     with Bar() as bar:
         fitted = fit(train, heldout, settings, render, adapter=paths.ADAPTER, live=paths.TRAINING, progress=bar)
     records.write(fitted.consumed, paths.CONSUMED)
-    return summary(fitted)
+    return "\n".join([summary(fitted), *(f.en for f in read_curve(fitted.history, fitted.consumed))])
 
 
 if __name__ == "__main__":

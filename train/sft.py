@@ -40,6 +40,7 @@ class Fitted:
     best_step: int  # whose adapter is the one saved
     heldout_before: float | None
     heldout_best: float | None
+    history: pl.DataFrame  # name, step, value, as in DVCLive's files
 
 
 def fit(
@@ -86,6 +87,11 @@ def fit(
         best_step=trainer.best_step,
         heldout_before=heldout_losses[0] if heldout_losses else None,
         heldout_best=min(heldout_losses) if heldout_losses else None,
+        history=pl.DataFrame(
+            [(name, e["step"], value) for e in trainer.history for name, value in e.items() if name != "step"],
+            schema={"name": pl.String, "step": pl.Int64, "value": pl.Float64},
+            orient="row",
+        ),
     )
 
 
@@ -259,7 +265,7 @@ def _save(model: Any, renderer: Renderer, base: str, target: Path) -> None:
 
 def summary(fitted: Fitted) -> str:
     """One line for people."""
-    numbers = {k: v for k, v in asdict(fitted).items() if k != "consumed"}
+    numbers = {k: v for k, v in asdict(fitted).items() if k not in ("consumed", "history")}
     tokens, learned = fitted.consumed["tokens"].sum(), fitted.consumed["label_tokens"].sum()
     heldout = (
         f", held-out loss {numbers['heldout_before']:.4f} → {numbers['heldout_best']:.4f} at step {fitted.best_step}"

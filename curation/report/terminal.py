@@ -48,6 +48,9 @@ def show(run: Run, console: Console, page: str | None) -> None:
     mixture = summary.mixture(run)
     if mixture:
         _mixture(console, mixture)
+    curves = training.curves(run)
+    for finding in curves.findings if curves else ():
+        console.print(f"curve      {plain(finding.en)}")
     _scores(console, run)
     merging = training.merge(run.merge, run.merge_by_task)
     if merging:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from curation.report import curve
 from curation.report.run import Run
 
 Points = tuple[tuple[int, float], ...]
@@ -21,6 +22,7 @@ class Curves:
     tasks: Mapping[str, Points]
     heldout: Points
     grad_norm: Points
+    findings: tuple[curve.Finding, ...] = ()  # the curves in sentences
 
     @property
     def best(self) -> tuple[int, float] | None:
@@ -43,6 +45,7 @@ def curves(run: Run) -> Curves | None:
         {n.removeprefix(prefix): points(n) for n in tasks},
         points("heldout/nll"),
         points("train/grad_norm"),
+        tuple(curve.history(run.history, run.consumed)),
     )
 
 
