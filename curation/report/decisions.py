@@ -177,7 +177,13 @@ _TIGHTER = {
     "too_long": (("max_units", "max_tokens"), 0.5),
     "too_short": (("min_units", "min_units_long_form"), 3.0),
     "repetition": (
-        ("max_duplicate_share", "max_duplicate_share_zh", "max_duplicate_share_steps", "max_run_chars", "max_run_chars_zh"),
+        (
+            "max_duplicate_share",
+            "max_duplicate_share_zh",
+            "max_duplicate_share_steps",
+            "max_run_chars",
+            "max_run_chars_zh",
+        ),
         0.5,
     ),
     "prompt_echo": (("echo_share",), 0.5),

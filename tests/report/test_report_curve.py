@@ -29,7 +29,7 @@ def two_epochs(steps: int) -> pl.DataFrame:
 
 
 @given(
-    st.floats(0.8, 1.5), st.floats(0.4, 2), st.floats(1, 200), st.integers(12, 80), st.integers(2, 40),
+    st.floats(0.8, 1.5), st.floats(0.4, 1.5), st.floats(1, 200), st.integers(12, 80), st.integers(2, 40),
     st.floats(0.1, 5), st.booleans(),
 )  # fmt: skip
 def test_a_smooth_falling_curve_is_as_expected(floor, height, tau, steps, border, norm, held):
