@@ -129,7 +129,8 @@ def short_answers(train: pl.DataFrame, limit: int) -> dict[str, Any]:
     """What rows of at most `limit` loss tokens are of the rows and of the loss.
 
     Under packing with a token mean every loss token weighs its row's weight, so a group's share of the loss is its share of
-    weighted loss tokens, however rows are packed. (Under a sample mean it is the share of weighted rows.)
+    weighted loss tokens over the run; single steps differ, since each divides by its own. (Under a sample mean it is the share
+    of weighted rows.)
     """
     weight = pl.col("weight").fill_null(1.0)
     loss = train.select((weight * pl.col("loss_tokens")).alias("loss"), pl.col("loss_tokens") <= limit)
