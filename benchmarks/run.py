@@ -45,6 +45,7 @@ BENCHMARKS = {
     "decontaminate": Benchmark("Decontamination", (), (100_000,), quotes=r"^    "),
     "mix": Benchmark("Mix", (), (1_000_000,)),
     "perplexity": Benchmark("Perplexity"),
+    "quality": Benchmark("Quality of planted degradations"),
     "language": Benchmark("Language", quotes=r"^ +\d+: "),
     "pii": Benchmark("Personal data and secrets"),
     "label": Benchmark("Labels"),
