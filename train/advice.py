@@ -57,7 +57,7 @@ def advise(
     """Advice and notes; frames as in data/mixed, `parameters` the number of the model's parameters."""
     return [
         *mixture(train),
-        *learning_rate(params.learning_rate, parameters),
+        *learning_rate(params.learning_rate, parameters, params.tuning),
         *epochs(train, params, render),
         *copies(train),
         *heldout_size(train, heldout),
@@ -86,14 +86,17 @@ def mixture(train: pl.DataFrame) -> Iterator[Finding]:
         )
 
 
-def learning_rate(rate: float, parameters: int) -> Iterator[Finding]:
-    """The peak rate is in the range of the model's size."""
+def learning_rate(rate: float, parameters: int, tuning: str = "lora") -> Iterator[Finding]:
+    """The peak rate is in the range of the model's size; a tenth of LoRA's where the weights themselves are trained."""
     name, _, (low, high), _ = _size(parameters)
+    kind = "LoRA"
+    if tuning == "full":
+        low, high, kind = low / 10, high / 10, "full training"
     if not low <= rate <= high:
         side = "above" if rate > high else "below"
         yield advice(
             "learning_rate",
-            f"train.learning_rate {rate:g} is {side} the usual {low:g}–{high:g} of LoRA at {name}.",
+            f"train.learning_rate {rate:g} is {side} the usual {low:g}–{high:g} of {kind} at {name}.",
         )
 
 

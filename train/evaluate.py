@@ -19,7 +19,7 @@ from curation.render import Encoded, Renderer, RenderParams
 from train import benchmarks
 from train.compare import DIGITS, Difference, against_accepted, by_group, paired
 from train.losses import row_nll
-from train.params import EvaluateParams
+from train.params import WHOLE, EvaluateParams
 
 DIMENSIONS = ("task_type", "bucket", "language")
 ROWS: dict[str, type[pl.DataType]] = {
@@ -181,18 +181,27 @@ def heldout_losses(
 
 
 def adapter_identity(adapter: Path, base: str) -> str:
-    """A hash of the adapter's weights and config; raises DataError when they are missing or made for another base."""
+    """A hash of the weights and config of an adapter, or of a whole model.
+
+    Raises DataError when they are missing or made for another base.
+    """
     digest = xxhash.xxh3_128()
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
+    whole = (adapter / WHOLE).is_file()
+    files = ("config.json", *_shards(adapter)) if whole else ("adapter_config.json", "adapter_model.safetensors")
+    for name in files:
         if not (adapter / name).is_file():
             raise DataError(f"{adapter}/{name}: no such file; run `dvc repro train` first.")
         digest.update((adapter / name).read_bytes())
-    made_for = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    made_for = json.loads((adapter / (WHOLE if whole else files[0])).read_text())["base_model_name_or_path"]
     if made_for != base:
         raise DataError(
             f"{adapter}: trained on {made_for!r}, but render.model is {base!r}; run `dvc repro train`, or put render.model back."
         )
     return digest.hexdigest()
+
+
+def _shards(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.glob("model*.safetensors")) or ["model.safetensors"]
 
 
 class _Models:
@@ -211,6 +220,11 @@ class _Models:
         return self._base
 
     def trained(self) -> Any:
+        if self._trained is None and (self._adapter / WHOLE).is_file():
+            from curation.models import load_language_model
+
+            self._base = None  # two whole models would not fit where one just does
+            self._trained = load_language_model(str(self._adapter))
         if self._trained is None:
             from peft import PeftModel
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from curation.errors import ConfigError
 from curation.params import Params
+
+# In a folder of a whole model, what an adapter's config says of its base.
+WHOLE = "trained_from.json"
+# Keys that only one kind of tuning has a use for: which, and why.
+_TUNED = {
+    "frozen_layers": ("full", "LoRA leaves every weight as it is"),
+    "quantize": ("lora", "weights in four bits cannot be trained themselves"),
+    "kl_beta": ("lora", "its base is the model with the adapter switched off"),
+}
 
 
 class TrainParams(Params):
@@ -24,6 +33,12 @@ class TrainParams(Params):
     warmup_share: float = Field(0.05, ge=0, lt=1)  # of all steps
     max_grad_norm: float = Field(1.0, gt=0)
     neftune_alpha: float = Field(5.0, ge=0)  # noise on embeddings (arXiv 2310.05914); 0: none
+    # lora: matrices beside every linear layer; full: the weights themselves, and models/adapter then holds a whole model.
+    tuning: Literal["lora", "full"] = "lora"
+    frozen_layers: int = Field(
+        0, ge=0
+    )  # of full: so many lowest layers, and the embeddings with them, stay as they are
+    quantize: Literal["none", "nf4"] = "none"  # of lora: the base in four bits (QLoRA, arXiv 2305.14314); needs a GPU
     lora_r: int = Field(16, ge=1)
     lora_alpha: int = Field(32, ge=1)
     # 0: each row is seen once or twice, so there is little to overfit, NEFTune perturbs already, and PEFT takes its
@@ -36,6 +51,14 @@ class TrainParams(Params):
     eval_steps: int = Field(10, ge=1)  # steps between held-out losses; checkpoints are kept at the same steps
     eval_tokens: int = Field(3000, ge=1)  # held-out rows are read on the way until they hold so many tokens
     patience: int = Field(3, ge=1)  # held-out losses in a row without a new best before the run ends
+
+    @field_validator("frozen_layers", "quantize", "kl_beta")
+    @classmethod
+    def _goes_with_tuning(cls, value: Any, info: ValidationInfo) -> Any:
+        needed, why = _TUNED[str(info.field_name)]
+        if value not in (0, "none") and info.data.get("tuning", needed) != needed:
+            raise ValueError(f"it needs train.tuning: {needed}, since {why}")
+        return value
 
 
 class EvaluateParams(Params):

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a LoRA adapter, thin over TRL: the mixture in its order, packed, weighted, resumable."""
+"""Supervised fine-tuning of a LoRA adapter or the whole model, thin over TRL: the mixture in its order, packed, weighted, resumable."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from curation.cache import folder
 from curation.errors import DataError
 from curation.progress import Progress, silent
 from curation.render import Encoded, Renderer, RenderParams
+from train import tuning
 from train.losses import row_nll
 from train.pack import encode, pack, progress_rows
-from train.params import TrainParams
+from train.params import WHOLE, TrainParams
 from train.plan import CONSUMED, plan
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def fit(
         raise DataError(
             "data/mixed/train.parquet: no rows; look at the mixture's manifest, then run `dvc repro mix` again."
         )
+    tuning.check(params)
     schedule = plan(train, params, render.max_length)
     renderer = Renderer(load_tokenizer(render.model), render.template)
     rows = train.sort("position")
@@ -100,18 +102,16 @@ def _trainer(
     render: RenderParams, renderer: Renderer, workspace: Path, watch: Any, progress: Progress,
 ) -> Trainer:  # fmt: skip
     import datasets
-    from peft import LoraConfig
     from transformers.utils import logging
     from trl import SFTConfig
 
-    from curation.models import load_language_model
     from train.trainer import Trainer
 
     logging.set_verbosity_error()
     getLogger("trl").setLevel("ERROR")  # it advises against one sequence a batch, which is what packing makes here
     datasets.disable_progress_bars()
     steps = int(schedule["step"].max())  # type: ignore[arg-type]
-    model = load_language_model(render.model)
+    model = tuning.load(render.model, params)
     on_cpu = model.device.type == "cpu"
     config = SFTConfig(
         output_dir=str(workspace),
@@ -150,13 +150,7 @@ def _trainer(
         args=config,
         train_dataset=pack(rows, encoded, schedule, params),
         processing_class=renderer.tokenizer,
-        peft_config=LoraConfig(
-            r=params.lora_r,
-            lora_alpha=params.lora_alpha,
-            lora_dropout=params.lora_dropout,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=tuning.lora(params),
         rows=list(rows.select("id", "repeat", "task_type").iter_rows()),
         heldout=(lambda m: _nats(row_nll(m, watched))) if watched else None,
         patience=params.patience,
@@ -174,8 +168,6 @@ def _nats(losses: list[tuple[float, int]]) -> float:
 
 def _run(trainer: Trainer, workspace: Path, params: TrainParams) -> None:
     """Train from the last whole checkpoint, if there is one, to the end; leave the best adapter in the model."""
-    from safetensors.torch import load_file
-
     from train.trainer import newest
 
     checkpoint = newest(workspace)
@@ -184,11 +176,11 @@ def _run(trainer: Trainer, workspace: Path, params: TrainParams) -> None:
     reached = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     if reached >= trainer.args.max_steps or trainer.failures >= params.patience:
         assert checkpoint
-        trainer.put(load_file(checkpoint / "adapter_model.safetensors"))
+        tuning.put(trainer.model, tuning.stored(checkpoint))
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.best_adapter:
-        trainer.put(trainer.best_adapter)
+        tuning.put(trainer.model, trainer.best_adapter)
 
 
 def _key(rows: pl.DataFrame, watched: pl.DataFrame, params: TrainParams, render: RenderParams, model: str) -> str:
@@ -246,17 +238,21 @@ def _live(path: Path | None) -> Iterator[Any]:
 
 
 def _save(model: Any, renderer: Renderer, base: str, target: Path) -> None:
-    """Adapter, tokenizer and template in `target`, the same bytes for the same run and no path of this machine in them."""
+    """Adapter (or whole model), tokenizer and template in `target`, the same bytes for the same run and no path of this machine in them."""
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    adapted = hasattr(model, "peft_config")
     try:
-        model.save_pretrained(part, save_embedding_layers=False)
+        model.save_pretrained(part, **({"save_embedding_layers": False} if adapted else {}))
         renderer.tokenizer.chat_template = renderer.template
         renderer.tokenizer.save_pretrained(part)
         (part / "README.md").unlink(missing_ok=True)
-        config = json.loads((part / "adapter_config.json").read_text())
-        config["base_model_name_or_path"] = base  # the name in params, not the folder that it led to here
-        config["target_modules"] = sorted(config["target_modules"])  # a set, whose order changes from run to run
-        (part / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        if adapted:
+            config = json.loads((part / "adapter_config.json").read_text())
+            config["base_model_name_or_path"] = base  # the name in params, not the folder that it led to here
+            config["target_modules"] = sorted(config["target_modules"])  # a set, whose order changes from run to run
+            (part / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        else:
+            (part / WHOLE).write_text(json.dumps({"base_model_name_or_path": base}) + "\n")
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
     finally:

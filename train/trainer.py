@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -20,6 +19,7 @@ from trl import SFTTrainer
 
 from curation.errors import DataError
 from curation.progress import Progress
+from train import tuning
 from train.losses import divergence, label_logits, weighted_loss
 
 STATE = "temper.json"  # written last: a checkpoint without it is not whole
@@ -161,14 +161,9 @@ class Trainer(SFTTrainer):
         self.add({"step": self.state.global_step, "heldout/nll": nll})
         if nll < self.best_nll:
             self.best_step, self.best_nll, self.failures = self.state.global_step, nll, 0
-            state = get_peft_model_state_dict(self.model, save_embedding_layers=False)
-            self.best_adapter = {name: tensor.detach().clone() for name, tensor in state.items()}
+            self.best_adapter = tuning.weights(self.model)
         else:
             self.failures += 1
-
-    def put(self, adapter: Mapping[str, torch.Tensor]) -> None:
-        """Give the model these adapter weights."""
-        set_peft_model_state_dict(self.model, dict(adapter))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
