@@ -46,6 +46,7 @@ BENCHMARKS = {
     "mix": Benchmark("Mix", (), (1_000_000,)),
     "perplexity": Benchmark("Perplexity"),
     "quality": Benchmark("Quality of planted degradations"),
+    "semantic": Benchmark("Semantic pairs, and SemHash"),
     "language": Benchmark("Language", quotes=r"^ +\d+: "),
     "pii": Benchmark("Personal data and secrets"),
     "label": Benchmark("Labels"),
