@@ -17,22 +17,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def token_weights(encoded: Encoded, record: Mapping[str, Any], params: TrainParams) -> list[float]:
+def token_weights(
+    encoded: Encoded, record: Mapping[str, Any], params: TrainParams, asked: Sequence[bool] = ()
+) -> list[float]:
     """The loss weight of each token: turn weight × row weight (null: 1) × `replay_weight` for replay rows.
 
-    Under `sample_mean` this is divided by the sum of the row's turn weights: what a row weighs does not hang on its length.
+    `asked` marks prompt tokens, whose turn weight is `prompt_loss`; empty: they have none. Under `sample_mean` all is divided by the
+    sum of the row's turn weights: what a row weighs does not hang on its length.
     """
+    weights = (
+        [params.prompt_loss if a else w for w, a in zip(encoded.weights, asked, strict=True)]
+        if asked
+        else encoded.weights
+    )
     row = 1.0 if record["weight"] is None else record["weight"]
     if record["bucket"] == "replay":
         row *= params.replay_weight
     if params.loss == "sample_mean":
-        row /= sum(encoded.weights) or 1.0
-    return [w * row for w in encoded.weights]
+        row /= sum(weights) or 1.0
+    return [w * row for w in weights]
 
 
-def labels(encoded: Encoded) -> list[int]:
-    """Token ids where the renderer says that a token is learned, -100 elsewhere."""
-    return [i if w > 0 else -100 for i, w in zip(encoded.ids, encoded.weights, strict=True)]
+def labels(encoded: Encoded, asked: Sequence[bool] = ()) -> list[int]:
+    """Token ids where the renderer says that a token is learned, and where `asked` marks a prompt token; -100 elsewhere."""
+    learned = [w > 0 for w in encoded.weights]
+    if asked:
+        learned = [a or b for a, b in zip(learned, asked, strict=True)]
+    return [i if here else -100 for i, here in zip(encoded.ids, learned, strict=True)]
 
 
 def label_nll(model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

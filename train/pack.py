@@ -29,6 +29,19 @@ def encode(rows: pl.DataFrame, renderer: Renderer, render: RenderParams) -> list
     return encoded
 
 
+def prompts(rows: pl.DataFrame, renderer: Renderer) -> list[list[bool]]:
+    """For each row, which tokens are prompt: all that no answer holds, the template's own among them, but never the first of a row.
+
+    An answer that bears no loss (`loss_weight: 0`, or an earlier one under `render.turns: last`) is no prompt. Texts have none.
+    """
+    found = []
+    for row in rows.iter_rows(named=True):
+        messages = [m | {"loss_weight": None} for m in row["messages"] or ()] or None
+        weights = renderer.encode(row | {"messages": messages}, "all").weights
+        found.append([i > 0 and w == 0 and row["kind"] != "text" for i, w in enumerate(weights)])
+    return found
+
+
 def progress_rows(heldout: pl.DataFrame, tokens: int) -> pl.DataFrame:
     """The held-out rows whose loss is read on the way: task types in turn, by content hash, until they hold `tokens`."""
     by_type = pl.int_range(pl.len()).over("task_type")
@@ -36,9 +49,16 @@ def progress_rows(heldout: pl.DataFrame, tokens: int) -> pl.DataFrame:
     return turns.filter(pl.col("tokens").cum_sum() - pl.col("tokens") < tokens).drop("_turn")
 
 
-def pack(rows: pl.DataFrame, encoded: list[Encoded], schedule: pl.DataFrame, params: TrainParams) -> Dataset:
+def pack(
+    rows: pl.DataFrame,
+    encoded: list[Encoded],
+    schedule: pl.DataFrame,
+    params: TrainParams,
+    asked: list[list[bool]] | None = None,
+) -> Dataset:
     """The packed sequences of one epoch in order: input_ids, labels, seq_lengths, loss_weights and, a token, its row's number.
 
+    With `asked` (of `prompts`) prompt tokens are labels too, and a column `asked` tells them from those of answers.
     A run that ends within its first epoch reads the planned rows only; later epochs read the same sequences again.
     """
     from datasets import Dataset
@@ -54,11 +74,14 @@ def pack(rows: pl.DataFrame, encoded: list[Encoded], schedule: pl.DataFrame, par
             {
                 "order": (part["step"][0], part["sequence"][0]),
                 "input_ids": [t for i in members for t in encoded[i].ids],
-                "labels": [t for i in members for t in labels(encoded[i])],
+                "labels": [t for i in members for t in labels(encoded[i], asked[i] if asked else ())],
                 "seq_lengths": [len(encoded[i].ids) for i in members],
-                "loss_weights": [w for i in members for w in token_weights(encoded[i], records[i], params)],
+                "loss_weights": [
+                    w for i in members for w in token_weights(encoded[i], records[i], params, asked[i] if asked else ())
+                ],
                 "rows": [i for i in members for _ in encoded[i].ids],
             }
+            | ({"asked": [a for i in members for a in asked[i]]} if asked else {})
         )
     sequences.sort(key=lambda s: s.pop("order"))
     return Dataset.from_list(sequences)

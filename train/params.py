@@ -46,6 +46,9 @@ class TrainParams(Params):
     lora_dropout: float = Field(0.0, ge=0, lt=1)
     # token_mean: every label token counts the same, so long answers bear most of the loss; sample_mean: every row does.
     loss: Literal["token_mean", "sample_mean"] = "token_mean"
+    # Weight of prompt tokens beside 1 of an answer's: "Instruction Tuning With Loss Over Instructions" (arXiv 2405.14394) learns
+    # from them in full, "Instruction Fine-Tuning: Does Prompt Loss Matter?" (arXiv 2401.13586) at small weights. 0: not at all.
+    prompt_loss: float = Field(0.0, ge=0, le=1)
     kl_beta: float = Field(0.0, ge=0)  # weight of the divergence from the base model; 0: not computed
     replay_weight: float = Field(1.0, gt=0)  # multiplies the loss weight of rows in the bucket `replay`
     eval_steps: int = Field(10, ge=1)  # steps between held-out losses; checkpoints are kept at the same steps

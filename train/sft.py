@@ -23,7 +23,7 @@ from curation.progress import Progress, silent
 from curation.render import Encoded, Renderer, RenderParams
 from train import tuning
 from train.losses import row_nll
-from train.pack import encode, pack, progress_rows
+from train.pack import encode, pack, progress_rows, prompts
 from train.params import WHOLE, TrainParams
 from train.plan import CONSUMED, plan
 
@@ -148,7 +148,7 @@ def _trainer(
     return Trainer(
         model=model,
         args=config,
-        train_dataset=pack(rows, encoded, schedule, params),
+        train_dataset=pack(rows, encoded, schedule, params, prompts(rows, renderer) if params.prompt_loss else None),
         processing_class=renderer.tokenizer,
         peft_config=tuning.lora(params),
         rows=list(rows.select("id", "repeat", "task_type").iter_rows()),

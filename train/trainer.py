@@ -37,6 +37,8 @@ class Collator:
     def __call__(self, sequences: list[dict[str, Any]]) -> dict[str, Any]:
         batch = self.inner(sequences)
         batch["loss_weights"] = torch.tensor([[w for s in sequences for w in s["loss_weights"]]])
+        if "asked" in sequences[0]:
+            batch["asked"] = torch.tensor([[a for s in sequences for a in s["asked"]]])
         batch["rows"] = torch.tensor([[r for s in sequences for r in s["rows"]]])
         return batch
 
@@ -50,7 +52,7 @@ class Trainer(SFTTrainer):
     ) -> None:  # fmt: skip
         super().__init__(**given)
         self.data_collator = Collator(self.data_collator)
-        self._signature_columns: Any = ["input_ids", "labels", "seq_lengths", "loss_weights", "rows"]
+        self._signature_columns: Any = ["input_ids", "labels", "seq_lengths", "loss_weights", "asked", "rows"]
         self.rows = rows
         self.heldout = heldout
         self.kl_beta = kl_beta
@@ -83,11 +85,16 @@ class Trainer(SFTTrainer):
         """A sequence's share of the step's weighted loss; writes down the rows that the model was given."""
         rows = inputs.pop("rows")[0]
         weights = inputs.pop("loss_weights")[0]
+        prompt = inputs.pop("asked", None)  # there with `prompt_loss` only
         logits, places = label_logits(model, inputs)
         labels, weights = inputs["labels"][0][places], weights[places]
         nll = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
         loss = weighted_loss(nll, weights, num_items_in_batch)
-        sums = {"special": (nll, torch.isin(labels, self.special.to(labels.device)))}
+        # Prompt tokens pull, but what is counted and logged beside `prompt` stays that of the answers.
+        answers = torch.ones_like(labels, dtype=torch.bool) if prompt is None else ~prompt[0][places]
+        sums = {"special": (nll, answers & torch.isin(labels, self.special.to(labels.device)))}
+        if prompt is not None:
+            sums["prompt"] = (nll, ~answers)
         if self.kl_beta:
             apart = divergence(logits, self._base_logits(model, inputs))
             loss = loss + self.kl_beta * weighted_loss(apart, weights, num_items_in_batch)
@@ -97,7 +104,7 @@ class Trainer(SFTTrainer):
                 f"train: step {self.state.global_step + 1}: the loss is {loss.item()}; lower train.learning_rate, or look at "
                 f"the rows {', '.join(sorted({self.rows[r][0] for r in rows.tolist()}))}."
             )
-        self._note(rows, rows[places], nll.detach().double(), weights.double())
+        self._note(rows, rows[places][answers], nll.detach().double()[answers], weights.double()[answers])
         for name, (values, chosen) in sums.items():
             self._add_up(name, values.detach().double()[chosen], weights.double()[chosen])
         return loss
@@ -129,7 +136,7 @@ class Trainer(SFTTrainer):
             self._add_up(f"task/{task_type.replace('/', '_')}", nll[mine], weights[mine])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Keeps an entry a step, in weighted nats a token: loss over all, by task type and of special tokens, divergence.
+        """Keeps an entry a step, in weighted nats a token: loss of answers, by task type and of special tokens, of prompts, divergence.
 
         Beside them gradient norm and learning rate.
         """
