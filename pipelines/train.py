@@ -22,7 +22,9 @@ def work() -> str:
     with Bar() as bar:
         fitted = fit(train, heldout, settings, render, adapter=paths.ADAPTER, live=paths.TRAINING, progress=bar)
     records.write(fitted.consumed, paths.CONSUMED)
-    return "\n".join([summary(fitted), *(f.en for f in read_curve(fitted.history, fitted.consumed))])
+    for finding in read_curve(fitted.history, fitted.consumed):
+        print(f"train: {finding.en}")
+    return summary(fitted)
 
 
 if __name__ == "__main__":
