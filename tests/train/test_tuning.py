@@ -74,7 +74,7 @@ def test_more_frozen_layers_than_there_are(tiny: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_cache")
 @pytest.mark.parametrize("layers", [0, 1])
-def test_a_full_run_changes_what_is_not_frozen_and_can_be_evaluated(
+def test_a_full_run_changes_what_is_not_frozen_resumes_and_can_be_evaluated(
     layers: int, tiny: str, mixture: pl.DataFrame, heldout: pl.DataFrame, render: RenderParams, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file
@@ -94,8 +94,18 @@ def test_a_full_run_changes_what_is_not_frozen_and_can_be_evaluated(
     assert not [p.name for p in files if str(Path(tiny).parent).encode() in p.read_bytes()]
 
     first = adapter_identity(folder, tiny)
-    again = tmp_path / "again"
-    fit(mixture, heldout, params, render, adapter=again)
+    again, steps = tmp_path / "again", []
+
+    def killed(label: str, done: int, total: int) -> None:
+        steps.append(done)
+        if len(steps) == 3:  # behind the checkpoint of step 2
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(mixture, heldout, params, render, adapter=again, progress=killed)
+    steps.clear()
+    fit(mixture, heldout, params, render, adapter=again, progress=lambda *said: steps.append(said[1]))
+    assert len(steps) == fitted.steps - 2  # it went on
     assert adapter_identity(again, tiny) == first
     trained = dict(_Models(tiny, folder).trained().named_parameters())
     assert all(trained[name].equal(tensor) for name, tensor in after.items())
