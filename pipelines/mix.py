@@ -167,20 +167,40 @@ def _template(render: RenderParams) -> str:
 
 
 def _quality(frames: list[pl.DataFrame], settings: MixParams) -> pl.DataFrame | None:
-    """content_hash, quality of rows that have a number: the column `quality` where there is one, else the source's own in `meta`."""
+    """content_hash, quality, where it is asked for: the column `quality`, else the source's own in `meta`, else the score.
+
+    The score stands in only where no row brings a number, since numbers of two scales do not compare.
+    """
     import polars as pl
 
     asked = settings.quality.temperature is not None or any(p.quality for p in settings.all_parts().values())
     if not asked:
         return None
     own = pl.col("meta").str.json_path_match("$.quality").cast(pl.Float64, strict=False)
-    found = [
-        frame.select(
-            "content_hash", (pl.col("quality") if "quality" in frame.columns else own).alias("quality")
-        ).drop_nulls()
-        for frame in frames
+    brought = pl.concat(
+        [
+            frame.select(
+                "content_hash", (pl.col("quality") if "quality" in frame.columns else own).alias("quality")
+            ).drop_nulls()
+            for frame in frames
+        ]
+    )
+    return (_scored(frames) if brought.is_empty() else brought).sort("content_hash", "quality")
+
+
+def _scored(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """content_hash and the quality score of every row; nll is taken from the sidecars, and no model is loaded."""
+    import polars as pl
+
+    from curation.score.quality import quality
+
+    columns = {"content_hash": pl.String, "nll": pl.Float64, "scored_tokens": pl.Int64}
+    sidecars = [
+        records.read(corpus.signals / "perplexity.parquet", columns, list(columns)) for corpus in paths.CORPORA.values()
     ]
-    return pl.concat(found).sort("content_hash", "quality")
+    nll = pl.concat(sidecars).unique("content_hash", keep="first", maintain_order=True)
+    rows = pl.concat([frame.select(records.LABELLED.keys()) for frame in frames])
+    return quality(rows, nll).select("content_hash", "quality")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,39 @@ def test_a_plan_that_cannot_be_had_says_why_in_one_line(project):
     assert "\n" not in done.stderr.strip()
 
 
+def test_quality_is_the_score_where_no_row_brings_a_number(project, monkeypatch):
+    from curation.mix import MixParams
+    from pipelines import mix, paths
+
+    monkeypatch.chdir(project)
+    broken = labelled("general-x", "general", "怎么办？", "好的，先这样<br>", kind="chat")
+    frame = records.read(project / "data/cleaned/records.parquet")
+    frames = [pl.concat([frame, records.frame([broken], records.LABELLED)]), frame.clear()]
+    asking = MixParams(ratios="core_and_tail")
+    schema = {"content_hash": pl.String, "nll": pl.Float64, "scored_tokens": pl.Int64}
+    for corpus in paths.CORPORA.values():
+        records.write(pl.DataFrame(schema=schema), corpus.signals / "perplexity.parquet")
+    assert mix._quality(frames, MixParams()) is None
+    found = mix._quality(frames, asking)
+    assert dict(found.iter_rows())[broken["content_hash"]] == 0.5119  # short for what was asked, and markup
+    assert found.height == frames[0]["content_hash"].n_unique()
+    # A single number of a source, and the score has no say.
+    told = pl.when(pl.col("id") == "general-x").then(pl.lit('{"quality": 4}')).otherwise("meta").alias("meta")
+    assert mix._quality([frames[0].with_columns(told), frames[1]], asking).rows() == [(broken["content_hash"], 4.0)]
+
+
+def test_a_plan_by_quality_needs_no_numbers_of_the_sources(project):
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("temperature: null", "temperature: 0.5"), encoding="utf-8")
+    said = curation(project, "--plan")
+    assert said.returncode == 1
+    assert "perplexity.parquet: no such file" in said.stderr
+    schema = {"content_hash": pl.String, "nll": pl.Float64, "scored_tokens": pl.Int64}
+    for corpus in ("raw", "generated"):
+        records.write(pl.DataFrame(schema=schema), project / f"data/signals/{corpus}/perplexity.parquet")
+    assert curation(project, "--plan").returncode == 0
+
+
 def test_harder_suggests_the_line_for_params(project):
     scores = {"math": {"nll_trained": 3.0, "rows": 5}, "chat": {"nll_trained": 1.0, "rows": 5}}
     (project / "scores.json").write_text(json.dumps(scores))
