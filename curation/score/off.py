@@ -21,7 +21,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "near": _PAIRS,
     "embedding": {side: pl.List(pl.Float32) for side in ("prompt", "answer", "system")},
     "semantic": _PAIRS,
-    "perplexity": {"nll": pl.Float64, "perplexity": pl.Float64, "scored_tokens": pl.Int64},
+    "perplexity": {"nll": pl.Float64, "perplexity": pl.Float64, "scored_tokens": pl.Int64, "ifd": pl.Float64},
 }
 
 

@@ -1,4 +1,8 @@
-"""Perplexity of the answer given the prompt (of the text, for replay rows) under a small causal language model."""
+"""Perplexity of the answer given the prompt (of the text, for replay rows) under a small causal language model.
+
+Optionally instruction-following difficulty (IFD, Li et al. 2024, arXiv 2308.12032): perplexity of the answer given the prompt over
+that of the same answer alone. Near 1 the prompt hardly helps to foresee the answer; above 1 it misleads.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from curation.params import Params
 from curation.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from curation.render import Encoded
+    from curation.render import Encoded, Renderer
 
 
 class PerplexityParams(Params):
@@ -24,6 +28,7 @@ class PerplexityParams(Params):
     template: str = "chatml"
     max_tokens: int = Field(512, ge=16)  # a row is read up to here
     batch_tokens: int = Field(2048, ge=16)  # longest row × rows in a batch
+    ifd: bool = False  # read each answer without its prompt too: about twice the cost
 
 
 def compute(
@@ -33,7 +38,10 @@ def compute(
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """`nll` (nats a token, 3 decimals), `perplexity` = exp(nll) and `scored_tokens`, one row a content hash."""
+    """`nll` (nats a token, 3 decimals), `perplexity` = exp(nll), `scored_tokens` and `ifd`, one row a content hash.
+
+    `ifd` (3 decimals) is null where params leave it out, for texts, and where nothing was scored.
+    """
     from curation.models import identity, load_tokenizer
     from curation.render import Renderer
     from curation.score import distinct
@@ -52,7 +60,7 @@ def compute(
     batches = by_length([len(e.ids) for e in encoded], params.batch_tokens)
     model = None
 
-    def compute_batch(batch: Sequence[int]) -> list[bytes]:
+    def compute_batch(batch: Sequence[int]) -> list[bytes]:  # of `encoded` as it is when called
         nonlocal model
         if model is None:
             from curation.models import load_language_model
@@ -61,20 +69,43 @@ def compute(
         return [struct.pack("<dq", nll, n) for nll, n in sum_nll(model, [encoded[i] for i in batch])]
 
     stored = cached("perplexity", keys, batches, compute_batch, progress)
+    sums = [struct.unpack("<dq", stored[key]) for key in keys]
+    alone: dict[int, float] = {}
+    if params.ifd:
+        # Batches of their own: padding decides the last bits, and what ifd adds must not change nll.
+        asked = [i for i, row in enumerate(rows["kind"]) if row == "chat" and sums[i][1]]
+        bare = [_alone(renderer, rows.row(i, named=True), sums[i][1]) for i in asked]
+        encoded = bare
+        batches = by_length([len(e.ids) for e in bare], params.batch_tokens)
+        names = [f"{version}:{rows['content_hash'][i]}:{sums[i][1]}" for i in asked]
+        stored = cached("ifd", names, batches, compute_batch, progress)
+        alone = {i: struct.unpack("<dq", stored[name])[0] for i, name in zip(asked, names, strict=True)}
     found = []
-    for content_hash, key in zip(rows["content_hash"], keys, strict=True):
-        total, n = struct.unpack("<dq", stored[key])
+    for i, (content_hash, (total, n)) in enumerate(zip(rows["content_hash"], sums, strict=True)):
         nll = round(total / n, 3) if n else None
+        ifd = round(math.exp((total - alone[i]) / n), 3) if i in alone else None
         reason = None if n else "no_scored_tokens"
-        found.append((content_hash, nll, None if nll is None else round(math.exp(nll), 3), n, reason))
+        found.append((content_hash, nll, None if nll is None else round(math.exp(nll), 3), n, ifd, reason))
     schema = {
         "content_hash": pl.String,
         "nll": pl.Float64,
         "perplexity": pl.Float64,
         "scored_tokens": pl.Int64,
+        "ifd": pl.Float64,
         "not_applicable": pl.String,
     }
     return pl.DataFrame(found, orient="row", schema=schema)
+
+
+def _alone(renderer: Renderer, row: dict[str, Any], scored: int) -> Encoded:
+    """The row with nothing asked, up to the `scored`-th token that bears loss, so that both passes score the same tokens.
+
+    Turns of others stay, empty, since templates want them; the paper's models have no template and read the answer alone.
+    """
+    turns = [m if m["role"] == "assistant" else {**m, "content": ""} for m in row["messages"]]
+    bare = renderer.encode({**row, "messages": turns, "tools": None})
+    ends = [at for at, weight in enumerate(bare.weights) if weight > 0][scored - 1] + 1
+    return type(bare)(bare.ids[:ends], bare.weights[:ends])
 
 
 def sum_nll(model: object, batch: Sequence[Encoded]) -> list[tuple[float, int]]:

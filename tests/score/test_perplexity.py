@@ -1,5 +1,6 @@
 import math
 
+import polars as pl
 import pytest
 
 from curation import records
@@ -58,3 +59,43 @@ def test_order_changes_nothing_and_a_second_run_loads_no_model(cache_folder, mon
     first = compute(rows(), PerplexityParams())
     monkeypatch.setattr("curation.models.load_language_model", lambda name: pytest.fail("a model was loaded"))
     assert compute(rows().sort("content_hash", descending=True), PerplexityParams()).equals(first)
+
+
+@pytest.mark.slow
+def test_ifd_is_that_of_a_plain_loop_and_changes_nothing_else(cache_folder, renderer, monkeypatch):
+    import torch
+
+    from curation.models import load_language_model
+
+    off = compute(rows(), PerplexityParams())
+    got = compute(rows(), PerplexityParams(ifd=True))
+    assert off["ifd"].null_count() == off.height
+    assert got.drop("ifd").equals(off.drop("ifd"))
+    ifd = dict(got.select("content_hash", "ifd").iter_rows())
+    model = load_language_model("smollm2-135m-instruct")
+    torch.set_float32_matmul_precision("highest")
+
+    def mean_nll(row):
+        encoded = renderer.encode(row)
+        with torch.inference_mode():
+            logits = model(torch.tensor([encoded.ids])).logits[0].double().log_softmax(-1)
+        losses = [-float(logits[i - 1, t]) for i, t in enumerate(encoded.ids) if encoded.weights[i] > 0]
+        return math.fsum(losses) / len(losses)
+
+    for row in rows().iter_rows(named=True):
+        if row["kind"] == "text":
+            assert ifd[row["content_hash"]] is None
+            continue
+        bare = row | {"messages": [records.message("user", ""), row["messages"][1]]}
+        expected = math.exp(mean_nll(row) - mean_nll(bare))
+        assert ifd[row["content_hash"]] == pytest.approx(expected, rel=1e-3, abs=6e-4)
+    # Where a row is cut, both passes score the same tokens; a second run loads no model.
+    cut = compute(rows(), PerplexityParams(ifd=True, max_tokens=16))
+    assert (
+        cut.filter(pl.col("scored_tokens") > 0, pl.col("content_hash").is_in(rows()["content_hash"].head(4)))[
+            "ifd"
+        ].null_count()
+        == 0
+    )
+    monkeypatch.setattr("curation.models.load_language_model", lambda name: pytest.fail("a model was loaded"))
+    assert compute(rows(), PerplexityParams(ifd=True)).equals(got)
