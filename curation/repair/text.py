@@ -58,7 +58,9 @@ _END = re.compile(r"(?:\s*<\|(?:endoftext|im_end|eot_id|end)\|>|\s*</s>)+\s*\Z")
 def end_tokens(text: str) -> Result:
     """Without the marks of a model's end of text that a template left behind the last word; a text of nothing else stays."""
     found = _END.search(text)
-    if not found or not found.start() or (found[0].strip() == "</s>" and "<s>" in text):  # <s>…</s> is HTML for struck out
+    if (
+        not found or not found.start() or (found[0].strip() == "</s>" and "<s>" in text)
+    ):  # <s>…</s> is HTML for struck out
         return text, Counter()
     return text[: found.start()], Counter({"end token": found[0].count(">")})
 

@@ -29,7 +29,9 @@ class SemanticParams(Params):
     crowd: int = Field(512, ge=2)  # a row is paired with this many of the rows before it, most alike first
     exact_rows: int = Field(100_000, ge=0)  # more rows than this are searched approximately
     seed: int = Field(0, ge=0)  # of the cells of the approximate search
-    moved: float = Field(1.0, ge=0, le=1)  # of the common words, the share that may stand in another order; 1: not looked at
+    moved: float = Field(
+        1.0, ge=0, le=1
+    )  # of the common words, the share that may stand in another order; 1: not looked at
 
 
 def compute(

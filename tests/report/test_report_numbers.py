@@ -89,7 +89,9 @@ def test_rules_have_drops_limits_and_the_rows_behind_them(whole):
 def test_the_nearest_kept_rows_stand_beside_a_limit(whole):
     found = {rule.rule: rule for rule in decisions.rules(whole, CleanParams(), 3, 1)}
     # Half the limit is passed by the row with 0.3, which is kept; the dropped row with 0.97 is not shown.
-    assert found["repetition"].inside == (decisions.Inside("a-5", 0.3, CleanParams().answers.max_duplicate_share_steps),)
+    assert found["repetition"].inside == (
+        decisions.Inside("a-5", 0.3, CleanParams().answers.max_duplicate_share_steps),
+    )
     assert found["near_duplicate"].inside == (decisions.Inside("a-1", 0.7, 0.8),)
 
 
