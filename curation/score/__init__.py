@@ -74,11 +74,13 @@ def compute(
     module = importlib.import_module(SIGNALS[name])
     built_on: dict[str, Any] = {}
     if name == "semantic":
-        for key, rows, given in (("embeddings", records, have), ("against_embeddings", against, against_have)):
+        # Each corpus with the other as `against`: a row whose only twin is in the other one is a candidate too.
+        both = (("embeddings", records, against, have), ("against_embeddings", against, records, against_have))
+        for key, rows, other, given in both:
             ready = (given or {}).get("embedding")
-            built_on[key] = (
-                compute("embedding", rows, params, progress=progress) if ready is None and rows is not None else ready
-            )
+            if ready is None and rows is not None:
+                ready = compute("embedding", rows, params, against=other, progress=progress)
+            built_on[key] = ready
     sidecar: pl.DataFrame = module.compute(
         records, getattr(params, name), against=against, progress=progress, **built_on
     )

@@ -195,3 +195,18 @@ def test_the_room_hands_over_the_embeddings_at_hand() -> None:
     found = score.compute("semantic", records, score.ScoreParams(), have=have, against=records, against_have=have)
     assert pairs(found) == {("a", "b"): 0.9, ("b", "a"): 0.9}
     assert len(pairs(found, "against")) == 4
+
+
+def test_vectors_of_either_corpus_are_made_with_the_other_in_view(monkeypatch) -> None:
+    """With `embedding.rows: candidates` a row whose only twin is in the other corpus has to be encoded."""
+    (records, vectors), (there, others) = corpus(("a", "chat", EAST, EAST)), corpus(("b", "chat", EAST, EAST))
+    seen = []
+
+    def compute_embedding(rows, params, *, against=None, progress=None):
+        seen.append((rows["content_hash"].to_list(), against["content_hash"].to_list()))
+        return vectors if rows is records else others
+
+    monkeypatch.setattr("curation.score.embedding.compute", compute_embedding)
+    found = score.compute("semantic", records, score.ScoreParams(), against=there)
+    assert pairs(found, "against") == {("a", "b"): 1.0}
+    assert seen == [(["a"], ["b"]), (["b"], ["a"])]
