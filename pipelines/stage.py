@@ -33,7 +33,9 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars; Bar draws our
 def run(name: str, work: Callable[[], str]) -> None:
     """Run a stage's work, print the summary that it returns, exit 1 with one line when it fails (2 for wrong params)."""
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)  # warns that the encoder has a default prompt: so it should
+    logging.getLogger("sentence_transformers").setLevel(
+        logging.ERROR
+    )  # warns that the encoder has a default prompt: so it should
     warnings.simplefilter("ignore", FutureWarning)  # what one library has to tell another
     if "DVC_STAGE" in os.environ:
         _die_with_parent()
