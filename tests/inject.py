@@ -55,7 +55,6 @@ class Kind:
     languages: tuple[str, ...] = ("zh", "en")
     copies: bool = False  # the result is put in beside its record, which stays as it is
     group: int = 1  # so many records in a row get the same answer
-    not_applicable: dict[str, str] = field(default_factory=dict)  # language → why nothing can find it there
 
 
 def case(record: Record) -> Case | None:
@@ -535,7 +534,6 @@ class Truth:
     kind: str
     language: str
     expect: tuple[str, ...]
-    not_applicable: str | None
 
 
 def inject(
@@ -591,7 +589,7 @@ def _written(
         lines.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         if name:
             kind = KINDS[name]
-            truth.append(Truth(len(lines), name, language, kind.expect, kind.not_applicable.get(language)))
+            truth.append(Truth(len(lines), name, language, kind.expect))
 
     for i, record in enumerate(records):
         language = places[i].language if i in places else ""
