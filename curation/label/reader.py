@@ -16,6 +16,7 @@ import xxhash
 
 from curation.progress import Progress, silent
 from curation.score.batches import by_length, cached
+from curation.score.ends import ends
 
 ENCODER = "multilingual-e5-small"  # what the additions belong to
 WEIGHTS = Path(__file__).with_name("reader.safetensors")
@@ -27,8 +28,8 @@ _BATCH = 4096  # longest text × texts, in tokens
 
 def text(asked: str, system: str) -> str:
     """What is read of a row: "query: ", the system prompt where there is one, what the users say."""
-    head = f"{_ends(system, SYSTEM)} || " if system else ""
-    return f"query: {head}{_ends(asked, ASKED)}"
+    head = f"{ends(system, SYSTEM)} || " if system else ""
+    return f"query: {head}{ends(asked, ASKED)}"
 
 
 def read(texts: Sequence[str], progress: Progress = silent) -> Any:
@@ -61,13 +62,6 @@ def _identity() -> str:
     from curation.models import identity
 
     return f"{identity(ENCODER)}|{xxhash.xxh3_64_hexdigest(WEIGHTS.read_bytes())}|{TOKENS}|{POOLED}"
-
-
-def _ends(said: str, most: int) -> str:
-    data = said.encode()
-    if len(data) <= most:
-        return said
-    return f"{data[: most * 2 // 3].decode(errors='ignore')} … {data[-(most // 3) :].decode(errors='ignore')}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Sentence embeddings of prompt, answer and system prompt: one encoding, shared by semantic pairs, labels and diversity."""
+"""Sentence embeddings of prompt and answer: one encoding, shared by semantic pairs and the health measure of diversity."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field
 from curation.params import Params
 from curation.progress import Progress, silent
 from curation.records import sides
+from curation.score.ends import ends
 from curation.score.language import HAN
 
 
@@ -31,7 +32,7 @@ def compute(
     against: pl.DataFrame | None = None,
     progress: Progress = silent,
 ) -> pl.DataFrame:
-    """`prompt`, `answer`, `system`: unit vectors, Float32, 4 decimals; null where there is no text, or a reason.
+    """`prompt`, `answer`: unit vectors, Float32, 4 decimals; null where there is no text, or a reason.
 
     The prompt is all user turns; text rows have only an answer. Of a longer text the first two thirds of `max_bytes` and the last
     third are read, since what is asked may stand on either side of the material. An encoder that knows Latin script only gives
@@ -60,7 +61,7 @@ def compute(
     read = _read(records, params)
     if params.rows == "candidates":
         read = _candidates(read, [] if against is None else _read(against, params), params.tier_floor, loaded)
-    texts = sorted({t for row in read if row.reason is None for t in (row.prompt, row.answer, row.system) if t})
+    texts = sorted({t for row in read if row.reason is None for t in (row.prompt, row.answer) if t})
     version = f"{identity(params.model)}|{params.max_bytes}"
     keys = [xxhash.xxh3_128_hexdigest(f"{version}|{t}".encode()) for t in texts]
 
@@ -74,14 +75,12 @@ def compute(
     stored = cached("embedding", keys, batches, compute_batch, progress)
     vector = {t: np.frombuffer(stored[k], "<f4").tolist() for t, k in zip(texts, keys, strict=True)}
     found = [
-        (r.hash, *(vector.get(t) if r.reason is None else None for t in (r.prompt, r.answer, r.system)), r.reason)
-        for r in read
+        (r.hash, *(vector.get(t) if r.reason is None else None for t in (r.prompt, r.answer)), r.reason) for r in read
     ]
     schema: dict[str, Any] = {
         "content_hash": pl.String,
         "prompt": pl.List(pl.Float32),
         "answer": pl.List(pl.Float32),
-        "system": pl.List(pl.Float32),
         "not_applicable": pl.String,
     }
     return pl.DataFrame(found, orient="row", schema=schema)
@@ -92,7 +91,6 @@ class _Row(NamedTuple):
     kind: str
     prompt: str  # what is read of it
     answer: str
-    system: str
     reason: str | None
 
 
@@ -102,13 +100,13 @@ def _read(records: pl.DataFrame, params: EmbeddingParams) -> list[_Row]:
     from curation.score import distinct
 
     blind = params.model in LATIN_ONLY_ENCODERS
-    rows = sides(distinct(records)).select("content_hash", "kind", "prompt", "answer", "system")
+    rows = sides(distinct(records)).select("content_hash", "kind", "prompt", "answer")
     read = []
-    for content_hash, kind, prompt, answer, system in rows.iter_rows():
+    for content_hash, kind, prompt, answer in rows.iter_rows():
         covered = not (blind and _han_share(prompt + answer) > 0.1)
         reason = "script_not_covered" if not covered else None if prompt or answer else "empty"
-        said = [_ends(text, params.max_bytes) for text in (prompt, answer, system)]
-        read.append(_Row(content_hash, kind, said[0], said[1], said[2], reason))
+        said = [ends(text, params.max_bytes) for text in (prompt, answer)]
+        read.append(_Row(content_hash, kind, said[0], said[1], reason))
     return read
 
 
@@ -122,14 +120,6 @@ def _candidates(rows: list[_Row], there: list[_Row], floor: float, encoder: Call
     )
     kept = {r.hash for r, maybe in zip(read, found, strict=True) if maybe}
     return [r if r.reason or r.hash in kept else r._replace(reason="no_candidate") for r in rows]
-
-
-def _ends(text: str, most: int) -> str:
-    """The text, or its beginning and end when it has more than `most` bytes."""
-    data = text.encode()
-    if len(data) <= most:
-        return text
-    return f"{data[: most * 2 // 3].decode(errors='ignore')} … {data[-(most // 3) :].decode(errors='ignore')}"
 
 
 def _han_share(text: str) -> float:

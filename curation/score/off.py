@@ -19,7 +19,7 @@ _PAIRS = {"neighbours": NEIGHBOURS, "against": NEIGHBOURS, "group": pl.String}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "repetition": {"duplicate_share": pl.Float64, "longest_run": pl.Int64},
     "near": _PAIRS,
-    "embedding": {side: pl.List(pl.Float32) for side in ("prompt", "answer", "system")},
+    "embedding": {side: pl.List(pl.Float32) for side in ("prompt", "answer")},
     "semantic": _PAIRS,
     "perplexity": {"nll": pl.Float64, "perplexity": pl.Float64, "scored_tokens": pl.Int64, "ifd": pl.Float64},
 }

@@ -105,7 +105,7 @@ def test_what_the_candidates_get_is_what_all_rows_get(encoder):
     every = compute(records, EmbeddingParams())
     some = compute(records, EmbeddingParams(rows="candidates", tier_floor=0.9))
     assert some.head(2).equals(every.head(2))
-    assert some.row(2) == ("r2", None, None, None, "no_candidate")
+    assert some.row(2) == ("r2", None, None, "no_candidate")
     pairs = [semantic(records, SemanticParams(), embeddings=e).select("neighbours").head(2) for e in (every, some)]
     assert pairs[0].equals(pairs[1])
     assert pairs[0]["neighbours"].list.len().to_list() == [1, 1]

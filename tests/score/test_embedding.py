@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from curation import records
-from curation.score.embedding import EmbeddingParams, _ends, compute
+from curation.score.embedding import EmbeddingParams, compute
+from curation.score.ends import ends
 
 TEXTS = [
     "how much protein should I eat per day",
@@ -36,7 +37,7 @@ def rows(pairs):
     ],
 )
 def test_of_a_long_text_both_ends_are_read(text, read):
-    assert _ends(text, 64) == read
+    assert ends(text, 64) == read
 
 
 @pytest.mark.slow
