@@ -51,6 +51,7 @@ class _Row:
     text: str | None
     tools: str | None
     tags: tuple[str, ...]
+    meta: str | None = None
     gained: set[str] = field(default_factory=set)
 
     def change(
@@ -96,12 +97,13 @@ Step = Callable[[_Row, RepairParams], Counter[str]]
 def repair(
     records: pl.DataFrame, fixes: Sequence[Fix], params: RepairParams, progress: Progress = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(repaired records sorted by id, edits sorted by id and step); columns other than messages, text, tags and
-    content_hash are as they came.
+    """(repaired records sorted by id, edits sorted by id and step); columns other than messages, text, tags, meta
+    and content_hash are as they came. Of `meta` only personal data and secrets are changed.
 
     Tags gained: `pii:<type>` and `pii_drop:<type>` for kinds that are only noted, `format:<fault>`. `edits` has the
-    schema `ledger.EDITS`: one row for each step that changed a record. A step may come twice for a record when a later one
-    uncovered work for it. Raises DataError when a fix names a record or message that does not exist.
+    schema `ledger.EDITS`: one row for each step that changed a record (of one that changed `meta` alone both hashes are the
+    same). A step may come twice for a record when a later one uncovered work for it. Raises DataError when a fix names a
+    record or message that does not exist.
     """
     people.check(fixes, records["id"])
     by_id: dict[str, list[Fix]] = {}
@@ -109,15 +111,22 @@ def repair(
         by_id.setdefault(fix.id, []).append(fix)
     changed: list[dict[str, Any]] = []
     edits: list[dict[str, Any]] = []
-    columns = ["id", "content_hash", "kind", "messages", "text", "tools", "tags"]
+    columns = ["id", "content_hash", "kind", "messages", "text", "tools", "tags", "meta"]
     for number, given in enumerate(records.select(columns).iter_rows(named=True), 1):
-        row = _Row(given["kind"], given["messages"] or [], given["text"], given["tools"], tuple(given["tags"] or ()))
+        tags = tuple(given["tags"] or ())
+        row = _Row(given["kind"], given["messages"] or [], given["text"], given["tools"], tags, given["meta"])
         entries = _repair_row(row, given["id"], given["content_hash"], by_id.get(given["id"], []), params)
-        tags = [*row.tags, *sorted(row.gained.difference(row.tags))]
-        if entries or len(tags) > len(row.tags):
+        gained = sorted(row.gained.difference(tags))
+        if entries or gained:
             new_hash = entries[-1]["hash_after"] if entries else given["content_hash"]
             changed.append(
-                {"id": given["id"], "content_hash": new_hash, "text": row.text, "tags": tags}
+                {
+                    "id": given["id"],
+                    "content_hash": new_hash,
+                    "text": row.text,
+                    "tags": [*tags, *gained],
+                    "meta": row.meta,
+                }
                 | {"messages": given["messages"] and row.messages}
             )
             edits += entries
@@ -127,10 +136,10 @@ def repair(
     if not changed:
         return records.sort("id"), ledger
     replaced = rec.frame(
-        changed, {name: records.schema[name] for name in ("id", "content_hash", "messages", "text", "tags")}
+        changed, {name: records.schema[name] for name in ("id", "content_hash", "messages", "text", "tags", "meta")}
     )
     others = records.join(replaced.select("id"), on="id", how="anti")
-    rest = records.drop("content_hash", "messages", "text", "tags").join(replaced, on="id", how="inner", validate="1:1")
+    rest = records.drop(*replaced.columns[1:]).join(replaced, on="id", how="inner", validate="1:1")
     return pl.concat([others, rest.select(records.columns)]).sort("id"), ledger
 
 
@@ -143,19 +152,19 @@ def _repair_row(
     context word near another. It runs only for rows that the first one changed, and makes repair idempotent.
     """
     entries: list[dict[str, Any]] = []
-    before = content_hash
+    before, meta = content_hash, row.meta
 
     def note(rule: str, done: Counter[str], detail: str = "") -> bool:
-        nonlocal before
+        nonlocal before, meta
         if not done:
             return False
         after = row.hash()
-        if after == before:
+        if after == before and row.meta == meta:
             return False
         said = detail or ", ".join(f"{name} ×{count}" for name, count in sorted(done.items()))
         entry = {"id": row_id, "step": len(entries), "rule": rule, "count": sum(done.values())}
         entries.append(entry | {"hash_before": before, "hash_after": after, "detail": said})
-        before = after
+        before, meta = after, row.meta
         return True
 
     if fixes:
@@ -221,7 +230,7 @@ def _pii(row: _Row, params: RepairParams) -> Counter[str]:
     actions = dict(params.pii.types)
     wanted = params.pii.wanted
     said = row.all_texts()
-    hidden = placeholders.Placeholders(said)
+    hidden = placeholders.Placeholders([*said, row.meta or ""])
 
     def change(text: str, skip: int = 0) -> texts.Result:
         done: Counter[str] = Counter()
@@ -240,14 +249,18 @@ def _pii(row: _Row, params: RepairParams) -> Counter[str]:
         text, times = placeholders.repeats(text, hidden, skip)
         return text, Counter({"repeated value": times} if times else ())
 
+    def in_meta(by: Callable[[str, int], texts.Result]) -> Counter[str]:
+        row.meta, found = placeholders.in_meta(row.meta, by)
+        return Counter({f"{kind} in meta": times for kind, times in found.items()})
+
     def in_calls(by: Callable[[str, int], texts.Result]) -> Callable[[str], texts.Result]:
         return lambda calls: placeholders.in_calls(calls, by)
 
     if not wanted:
         return Counter()
-    done = row.change(change, noise_too=True, in_calls=in_calls(change))
+    done = row.change(change, noise_too=True, in_calls=in_calls(change)) + in_meta(change)
     if hidden.values:
-        done += row.change(repeated, noise_too=True, in_calls=in_calls(repeated))
+        done += row.change(repeated, noise_too=True, in_calls=in_calls(repeated)) + in_meta(repeated)
     return done
 
 

@@ -73,10 +73,24 @@ def in_calls(calls: str, change: Change) -> tuple[str, Counter[str]]:
     return _in_json(calls, change, outer=True) if _is_json(calls) else (calls, Counter())
 
 
-def _in_json(text: str, change: Change, outer: bool = False) -> tuple[str, Counter[str]]:
+def in_meta(meta: str | None, change: Change) -> tuple[str | None, Counter[str]]:
+    """A record's `meta` (JSON text) with `change` applied to all that it holds, JSON inside its strings too.
+
+    Where the record came from (`file`, `line`) stays, so that its row can still be found.
+    """
+    if not meta or _PLACE_ONLY.fullmatch(meta) or not _is_json(meta):
+        return meta, Counter()
+    place = _PLACE.match(meta)
+    start = place.end() if place else 0
+    rest, done = _in_json(meta[start:], change, nested=True)
+    return meta[:start] + rest, done
+
+
+def _in_json(text: str, change: Change, outer: bool = False, nested: bool = False) -> tuple[str, Counter[str]]:
     """JSON text with its strings and numbers changed and every other byte as it was. A changed number becomes a string.
 
     Keys stay; a value's key is its context ("phone": "…"). `outer`: the call itself, whose id, type and name stay.
+    `nested`: strings that are JSON text themselves are gone into.
     """
     done: Counter[str] = Counter()
     key, pieces, end = "", [], 0
@@ -87,16 +101,25 @@ def _in_json(text: str, change: Change, outer: bool = False) -> tuple[str, Count
             continue
         if outer and key in ("id", "type", "name"):
             continue
-        if outer and key == "arguments" and _is_json(value):
-            new, count = _in_json(value, change)
+        if (nested or (outer and key == "arguments")) and _is_json(value):
+            new, count = _in_json(value, change, nested=nested)
         else:
             new, count = change(f"{key}: {value}", len(key) + 2)
             new = new[len(key) + 2 :]
         if new != value:
-            pieces += [text[end : token.start()], json.dumps(new, ensure_ascii=False)]
+            pieces += [text[end : token.start()], _dumped(new)]
             end = token.end()
             done += count
     return "".join([*pieces, text[end:]]), done
+
+
+def _dumped(value: str) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a UTF-16 pair can only be written as an escape
+        return json.dumps(value)
+    return text
 
 
 def arguments(calls: str) -> Iterator[str]:
@@ -113,10 +136,12 @@ def arguments(calls: str) -> Iterator[str]:
 _PLACEHOLDER = re.compile(r"<([A-Z_]+)_(\d+)>")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _COLON = re.compile(r"\s*:")
+_PLACE = re.compile(r'\{"file": "(?:[^"\\]|\\.)*", "line": \d+')  # as ingest writes it before all else
+_PLACE_ONLY = re.compile(_PLACE.pattern + r"\}")
 
 
 def _is_json(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict | list)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -85,7 +85,7 @@ def test_steps_are_chained_in_order() -> None:
 
 def test_order_of_rows_and_other_columns_do_not_matter() -> None:
     frame = rows(
-        chat(("user", "hi  "), ("assistant", "a\u200bb"), meta='{"x": "jo@kestrelyard.net"}', tools="[]"),
+        chat(("user", "hi  "), ("assistant", "a\u200bb"), meta='{"x": "kestrelyard"}', tools="[]"),
         chat(("user", "ok"), ("assistant", "fine")),
         {"kind": "text", "text": "text \r\n"},
     )
@@ -190,6 +190,55 @@ def test_tool_calls_stay_json_and_keep_other_bytes() -> None:
         }
     )
     assert_frame_equal(repair(clean, [], PARAMS)[0], clean)
+
+
+def test_meta_is_redacted_as_the_conversation_is() -> None:
+    """What ingest keeps of preference pairs and trees; the place of the row, keys, numbers and spaces stay."""
+    before = (
+        '{"file": "qq_12345678.json", "line": 7, "rejected": [{"role":"assistant", "content": "写信到 anna@mail.cn 或 bo@mail.cn"}],'
+        ' "score": 0.50, "tree": "{\\"text\\": \\"Call  13812345678\\"}", "phone": 13912345678}'
+    )
+    after = (
+        '{"file": "qq_12345678.json", "line": 7, "rejected": [{"role":"assistant", "content": "写信到 <EMAIL_1> 或 <EMAIL_2>"}],'
+        ' "score": 0.50, "tree": "{\\"text\\": \\"Call  <PHONE_1>\\"}", "phone": "<PHONE_2>"}'
+    )
+    said = chat(("user", "怎么联系？"), ("assistant", "写信到 anna@mail.cn"), meta=before)
+    only = chat(
+        ("user", "How?"), ("assistant", "By letter."), meta='{"note": "my password: hunter2x", "again": "hunter2x"}'
+    )
+    frame = rows(said, only)
+    repaired, edits = repair(frame, [], PARAMS)
+    assert contents(repaired) == ["怎么联系？", "写信到 <EMAIL_1>"]
+    assert repaired["meta"].to_list() == [after, '{"note": "my password: <PASSWORD_1>", "again": "<PASSWORD_1>"}']
+    assert edits.select("id", "rule", "count", "detail").rows() == [
+        ("r0", "pii", 5, "email ×1, email in meta ×2, phone in meta ×2"),
+        ("r1", "pii", 2, "password in meta ×1, repeated value in meta ×1"),
+    ]
+    assert chain("repair", hashes(frame), hashes(repaired), edits) is None
+    assert edits["hash_before"][1] == edits["hash_after"][1] == frame["content_hash"][1]
+    again, none = repair(repaired, [], PARAMS)
+    assert none.height == 0
+    assert_frame_equal(again, repaired)
+
+
+def test_values_in_meta_are_tagged_dropped_or_left_by_the_same_params() -> None:
+    meta = '{"rejected": "Write to anna@mail.cn"}'
+    frame = rows(chat(("user", "How?"), ("assistant", "By letter."), meta=meta))
+    for action, tags in (("tag", ["pii:email"]), ("drop", ["pii_drop:email"]), ("off", [])):
+        params = RepairParams(pii=PiiParams(types=PiiTypes(email=action)))
+        repaired, edits = repair(frame, [], params)
+        assert (repaired["meta"][0], repaired["tags"].to_list(), edits.height) == (meta, [tags], 0)
+
+
+@pytest.mark.parametrize("meta", [None, "", "anna@mail.cn", "[" * 100_000, '{"file": "a", "line": 1}'])
+def test_meta_that_holds_nothing_to_redact_stays(meta: str | None) -> None:
+    frame = rows(chat(("user", "How?"), ("assistant", "By letter."), meta=meta))
+    assert_frame_equal(repair(frame, [], PARAMS)[0], frame)
+
+
+def test_half_a_pair_in_meta_stays_an_escape() -> None:
+    frame = rows(chat(("user", "How?"), ("assistant", "By letter."), meta='{"a": "\\ud83d anna@mail.cn"}'))
+    assert repair(frame, [], PARAMS)[0]["meta"].to_list() == ['{"a": "\\ud83d <EMAIL_1>"}']
 
 
 def test_a_password_made_on_request_is_an_answer() -> None:
