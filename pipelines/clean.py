@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from curation import records
@@ -24,6 +25,10 @@ def work(name: str) -> str:
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
     reviewed = verdicts.read(paths.VERDICTS)
+    made = name == "generated"  # made rows are <recipe>/<operation>-<hash>
+    own = {i: verdict for i, verdict in reviewed.items() if ("/" in i) == made}
+    if strange := verdicts.unknown(own, rows["id"], str(paths.VERDICTS), str(corpus.repaired)):
+        logging.getLogger(__name__).warning(strange)
     kept, dropped = clean(
         rows, signals, labels, settings, verdicts=reviewed, evaluation=paths.EVALUATION, against=against
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from curation.errors import ConfigError
@@ -25,3 +26,15 @@ def read(path: Path) -> dict[str, str]:
             raise ConfigError(f"{path}:{number}: verdict is {verdict!r}; accepted: accept, reject.")
         found[id_] = verdict
     return found
+
+
+def unknown(verdicts: Mapping[str, str], ids: Iterable[str], path: str, rows: str) -> str | None:
+    """A sentence on the verdicts whose id is none of `ids`; None when there are none. `path` and `rows` say which files these are."""
+    strange = sorted(verdicts.keys() - set(ids))
+    if not strange:
+        return None
+    return (
+        f"{path}: {len(strange)} of {len(verdicts)} verdicts are on ids that no row of {rows} has, "
+        f"first {', '.join(strange[:3])}; they decide nothing here. "
+        "Mend the ids, or leave them when the file is for a bigger corpus."
+    )
