@@ -97,7 +97,8 @@ def measure(folder: Path, variant: str, only: str) -> None:
     """One run in this process, as JSON."""
     import scipy.sparse.csgraph  # noqa: F401 — imports are not counted
 
-    from curation.mix import THIN, MixParams, decide, frames
+    from curation.mix import THIN, MixParams, bare, decide
+    from curation.mix.write import write
     from curation.render import RenderParams
 
     params = MixParams.model_validate(VARIANTS[variant])
@@ -108,14 +109,12 @@ def measure(folder: Path, variant: str, only: str) -> None:
     quality = rec.read(folder / "quality.parquet") if variant == "quality" else None
     loaded = time.perf_counter()
     given = (cleaned, synthesized, {"raw": near}, sizes, params, RenderParams(), "template")
-    decided = decide(*given, quality=quality)
+    decided = bare(decide(*given, quality=quality))
     done = time.perf_counter()
     del given, cleaned, synthesized, near, sizes, quality  # as in pipelines/mix.py
     if only == "mix":
         every = pl.concat([pl.scan_parquet(path) for path in places])
-        for name, rows in frames(every, decided):
-            rec.write(rows, folder / f"out-{name}.parquet")
-            del rows
+        write(every, decided, folder / "out")
     print(f"  read {loaded - start:.1f} s, decide {done - loaded:.1f} s, write {time.perf_counter() - done:.1f} s", file=sys.stderr)  # fmt: skip
     seconds, cpu = time.perf_counter() - start, time.process_time() - worked
     peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024

@@ -23,22 +23,21 @@ if TYPE_CHECKING:
 def work() -> str:
     import polars as pl
 
-    from curation.mix import MixParams, decide, frames
+    from curation.mix import MixParams, bare, decide
+    from curation.mix.write import write
     from curation.render import RenderParams
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
     given = inputs(settings, render)
-    decided = decide(**given)
-    facts, heights = decided.manifest, {}
-    # A decision needs no texts, and all of them at once are a lot of memory: they are read when they are written.
+    apart = _apart(given["near"])
+    decided = bare(decide(**given))
+    del given  # a decision needs no texts, and beside texts there is little room: they are read when they are written
+    facts = decided.manifest
     texts = [
         pl.scan_parquet(corpus.cleaned / "records.parquet").select(records.LABELLED.keys())
         for corpus in paths.CORPORA.values()
     ]
-    for name, rows in frames(pl.concat(texts), decided):
-        records.write(rows, paths.MIXED / f"{name}.parquet")
-        heights[name] = rows.height
-        del rows  # else it would stay while the next one is made
+    write(pl.concat(texts), decided, paths.MIXED)
     write_json(facts, paths.MIXED / "manifest.json")
     flat = {
         "unit": facts["unit"],
@@ -47,8 +46,8 @@ def work() -> str:
     }
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
-    said = f"{heights['train']} train, {heights['heldout']} held out, {heights['unused']} unused; {facts['unit']}: {shares}"
-    return said + _apart(given["near"])
+    rows = f"{decided.train.height} train, {decided.heldout.height} held out, {decided.unused.height} unused"
+    return f"{rows}; {facts['unit']}: {shares}{apart}"
 
 
 def _apart(near: Mapping[str, pl.DataFrame]) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -25,6 +25,7 @@ TRAIN = rec.LABELLED | {
 }  # fmt: skip
 HELDOUT = rec.LABELLED | {"tokens": pl.Int64, "loss_tokens": pl.Int64, "cluster": pl.String}
 UNUSED = rec.LABELLED | {"tokens": pl.Int64, "loss_tokens": pl.Int64, "reason": pl.String}
+OUTPUTS = {"train": (TRAIN, "position"), "heldout": (HELDOUT, "id"), "unused": (UNUSED, "id")}  # columns, order
 # What a decision reads of a record.
 THIN = (
     "id", "content_hash", "source", "origin", "group", "recipe", "parents", "language", "weight", "task_type", "task_subtype",
@@ -62,6 +63,7 @@ def decide(
     """
     made = pl.concat([cleaned.select(THIN).with_columns(made=False), synthesized.select(THIN).with_columns(made=True)])
     every = made.sort("id").join(sizes, on="id", how="left", maintain_order="left")
+    del made  # each copy of the pool costs memory
     scores = quality.unique("content_hash", keep="first", maintain_order=True) if quality is not None else None
     every = (
         every.join(scores, on="content_hash", how="left", maintain_order="left")
@@ -71,10 +73,11 @@ def decide(
     _known_parts(every, params)
     sides = split.split(every, near, params.heldout)
     every = every.with_columns(sides["cluster"], sides["side"], _barred(params, render, verdicts or {}))
-    every = every.drop("group", "recipe", "parents", "made")  # each copy of the pool costs memory
+    every = every.drop("group", "recipe", "parents", "made")
     unread = pl.col("reason").is_in(["over_max_length", "no_loss_tokens"]).fill_null(False)  # an exam cannot score them
     out = (pl.col("side") == "heldout") & ~unread
     heldout, free = every.filter(out), every.filter(~out)
+    del every, sides
     kin = pl.when(pl.col("side") != "train").then(pl.lit("kin_of_heldout"))
     free = free.with_columns(pl.coalesce("reason", kin).alias("reason"))
     pool = order.parts(free.filter(pl.col("reason").is_null()), params.all_parts(), params.quality)
@@ -113,18 +116,29 @@ def mix(
 
 
 def frames(texts: pl.LazyFrame, decided: Decision) -> Iterator[tuple[str, pl.DataFrame]]:
-    """train (by position), heldout and unused (by id), one after the other, since three at once are a lot of memory.
+    """train (by position), heldout and unused (by id), one after the other; `curation.mix.write` takes less memory.
 
     `texts`: the records of both corpora with labels, scanned or in memory, in any order.
     """
-    for name, schema, key in (("train", TRAIN, "position"), ("heldout", HELDOUT, "id"), ("unused", UNUSED, "id")):
-        rows = getattr(decided, name)
-        # What a decision has of its own (such as weight) stands; the rest is the record's.
-        own = rows.lazy().select("id", "weight", *(n for n in schema if n not in rec.LABELLED))
-        joined = (
-            texts.drop("weight").join(own, on="id", how="inner").select(pl.col(n).cast(t) for n, t in schema.items())
-        )
-        yield name, joined.collect().sort(key)
+    for name, (_, key) in OUTPUTS.items():
+        yield name, texted(texts, decided, name).sort(key)
+
+
+def bare(decided: Decision) -> Decision:
+    """`decided` without what is a record's: enough for `texted`, and little beside the texts."""
+    return replace(decided, **{name: getattr(decided, name).select(_own(name)) for name in OUTPUTS})
+
+
+def texted(texts: pl.LazyFrame, decided: Decision, name: str) -> pl.DataFrame:
+    """The rows of one output with all its columns, in any order."""
+    own = getattr(decided, name).lazy().select(_own(name))
+    joined = texts.drop("weight").join(own, on="id", how="inner")
+    return joined.select(pl.col(n).cast(t) for n, t in OUTPUTS[name][0].items()).collect(engine="streaming")
+
+
+def _own(name: str) -> list[str]:
+    """What a decision has of its own (such as weight) stands; the rest is the record's."""
+    return ["id", "weight", *(n for n in OUTPUTS[name][0] if n not in rec.LABELLED)]
 
 
 def _known_parts(every: pl.DataFrame, params: MixParams) -> None:

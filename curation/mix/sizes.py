@@ -43,7 +43,8 @@ def measure(
     names = keys(rows, identity)
     cache = Cache("sizes")
     try:
-        known = {k: int.from_bytes(v, "little") for k, v in cache.get(names).items()}
+        found = cache.get(sorted(names))  # in the order they are stored in: half the time for a million
+        known = {k: int.from_bytes(v, "little") for k, v in found.items()}
         missing = [i for i, k in enumerate(names) if k not in known]
         if missing:
             render_row = renderer()
