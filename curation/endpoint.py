@@ -110,7 +110,8 @@ class Endpoint:
         keys = [request.key(self.identity) for request in requests]
         stored = {key: Answer(**orjson.loads(value)) for key, value in self._cache.get(dict.fromkeys(keys)).items()}
         flying: dict[Future[Answer], tuple[str, int]] = {}
-        try:
+        with contextlib.ExitStack() as unfinished:
+            unfinished.callback(self._stop.set)  # no try waits for its next turn any more
             for key, request in zip(keys, requests, strict=True):
                 if key in self._paid or any(key == other for other, _ in flying.values()):
                     continue
@@ -128,9 +129,7 @@ class Endpoint:
                 flying[self._begin(request)] = (key, _most(request))
             while flying:
                 self._land(flying)
-        except BaseException:
-            self._stop.set()
-            raise
+            unfinished.pop_all()
         beyond = Answer(
             failure="budget", detail=f"max_requests {self.params.max_requests}, max_tokens {self.params.max_tokens}"
         )
@@ -169,7 +168,7 @@ class Endpoint:
         def work() -> None:
             try:
                 future.set_result(self._try(request))
-            except BaseException as error:
+            except BaseException as error:  # whatever it is, it is for the thread that waits
                 future.set_exception(error)
 
         threading.Thread(target=work, daemon=True).start()

@@ -114,13 +114,11 @@ def _start(model: str, limit: float) -> _Server:
     path = models.language_model_path(model)
     for _ in range(3):
         server = _Server(model, path)
-        try:
+        with contextlib.ExitStack() as not_ready:
+            not_ready.callback(server.stop)
             if server.wait(limit):
+                not_ready.pop_all()
                 return server
-        except BaseException:
-            server.stop()
-            raise
-        server.stop()
     raise EndpointError(
         f"local server for model {model!r}: three free ports in a row were taken before it could listen; run again."
     )

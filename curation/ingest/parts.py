@@ -125,15 +125,14 @@ def spill(parts: Sequence[Part], folder: Path, bounds: Sequence[str], workers: i
             progress("ingest: parts", number + 1, len(parts))
     else:
         context = get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _end_with_parent, (os.getpid(),)) as pool:
+        own = (os.getpid(),)
+        with ProcessPoolExecutor(workers, context, _end_with_parent, own) as pool, contextlib.ExitStack() as unfinished:
             jobs = {pool.submit(_spill_part, part, n, folder, bounds): n for n, part in enumerate(parts)}
-            try:
-                for job in as_completed(jobs):
-                    found[jobs[job]] = job.result()
-                    progress("ingest: parts", len(found), len(parts))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            unfinished.callback(pool.shutdown, wait=False, cancel_futures=True)  # nobody waits for what is not needed
+            for job in as_completed(jobs):
+                found[jobs[job]] = job.result()
+                progress("ingest: parts", len(found), len(parts))
+            unfinished.pop_all()
     return [path for number in sorted(found) for path in found[number]]
 
 

@@ -13,6 +13,7 @@ out of the first `crowd`, so all pairs are sought again, from the stored sketche
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,12 +56,11 @@ class NearIndex:
 
     def add(self, records: pl.DataFrame, progress: Progress = silent) -> pl.DataFrame:
         """Add rows that are not there yet; give their pairs as `first`, `second` (smallest content hashes of the groups), `similarity`."""
-        stored = self._parts
-        try:
-            return self._add(records, progress)
-        except BaseException:
-            self._parts = stored  # what is not saved is not held either
-            raise
+        with contextlib.ExitStack() as unsaved:
+            unsaved.callback(setattr, self, "_parts", self._parts)  # what is not saved is not held either
+            told = self._add(records, progress)
+            unsaved.pop_all()
+        return told
 
     def _add(self, records: pl.DataFrame, progress: Progress) -> pl.DataFrame:
         import numpy as np
