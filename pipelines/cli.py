@@ -195,7 +195,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from curation.errors import ConfigError
-    from pipelines.merge import command
+    from pipelines.merge import command, numbered
 
     given = {key: getattr(arguments, key) for key in ("method", "density", "rank", "seed")}
     given = {key: value for key, value in given.items() if value is not None}
@@ -216,7 +216,11 @@ def _merge(arguments: argparse.Namespace) -> int:
 
         merging = training.merge(overall, by_task)
         assert merging
-        terminal.show_merge(Console(highlight=False), merging)
+        console = Console(highlight=False)
+        shown, legend = numbered(merging, console.width)
+        for line in legend:
+            console.print(line, markup=False, soft_wrap=True)
+        terminal.show_merge(console, shown)
     print(said)
     return 0
 

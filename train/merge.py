@@ -71,6 +71,11 @@ def read(name: str, folder: Path, known: Mapping[str, Any] | None = None) -> Par
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if (folder / "config.json").is_file() and not (folder / CONFIG).is_file():
+        raise DataError(
+            f"{name}: a whole model (config.json and no {CONFIG}); only LoRA adapters are merged here, full models are not: train "
+            "with train.tuning lora."
+        )
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
             raise DataError(

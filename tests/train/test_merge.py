@@ -312,6 +312,16 @@ def test_what_is_no_plain_lora_is_refused(tmp_path):
     assert refused([folder]).startswith("head: cannot be read (")
 
 
+def test_a_whole_model_is_named_as_such(tmp_path):
+    (tmp_path / "full").mkdir()
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / "full" / file).write_text("{}")
+    assert refused([tmp_path / "full"]) == (
+        "full: a whole model (config.json and no adapter_config.json); only LoRA adapters are merged here, full models are not: "
+        "train with train.tuning lora."
+    )
+
+
 def test_only_an_earlier_merge_is_replaced(two, tmp_path):
     merged(two, tmp_path / "out")
     merge.replaceable(tmp_path / "out")
