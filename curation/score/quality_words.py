@@ -24,11 +24,14 @@ BRIEF = re.compile(
     r"|简短|简要|一句|一句话|词|标题|题目|名字|口号|是否|判断|分类|哪|几|多少|翻译|只|选"
 )
 # Requests that work on a text of their own: an answer may then repeat the prompt, or stand in another script.
+# Whole words of Latin script (information is no format, a vegetable no table), also where Chinese stands right beside them.
 GIVEN = re.compile(
-    r"(?i)translat|rewrit|rephras|edit|correct|proofread|repeat|copy|complete|continue|convert|extract|summar"
-    r"|paraphras|format|sort|replace"
-    r"|classif|list|find|identify|which|choose|select|punctuat|grammar|capitali|quote|fill|arrang|remove"
-    r"|delete|insert|add\b|change|code|sql|json|table"
+    r"(?i)(?<![a-z])(?:(?:re)?translat[a-z]*|rewrit[a-z]*|rephras[a-z]*|edit(?:s|ed|ing|or)?|(?:in)?correct[a-z]*|proofread[a-z]*"
+    r"|repeat[a-z]*|copy(?:ing)?|complete[sd]?|continue[sd]?|convert(?:s|ed|ing)?|extract(?:s|ed|ing|ion)?|summar[a-z]*"
+    r"|paraphras[a-z]*|(?:re)?format(?:s|ted|ting)?|sort(?:s|ed|ing)?|replace[sd]?|(?:re)?classif[a-z]*|list(?:s|ed|ing)?"
+    r"|find(?:s|ing)?|identify(?:ing)?|which(?:ever)?|chooses?|select(?:s|ed|ing|ion)?|punctuat[a-z]*|grammar|capitali[a-z]*"
+    r"|quote[sd]?|fill(?:s|ed|ing)?|(?:re)?arrang[a-z]*|remove[sd]?|delete[sd]?|insert(?:s|ed|ing)?|add|change[sd]?"
+    r"|(?:de|en|pseudo)?code[sdr]?|[a-z]*sql(?:ite)?|jsonl?|tables?)(?![a-z])"
     r"|翻译|译|改写|重写|润色|纠正|修改|重复|复述|续写|补全|转换|提取|摘要|概括|总结|排序|替换|分类|填|哪|找|选|标点|语法|引用|删|加|代码|表格|格式"
 )
 TONGUES = re.compile(

@@ -96,6 +96,22 @@ def test_what_the_request_excuses_is_no_fault(prompt, answer):
     assert faults(prompt, answer) == {}
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("Tell me about rope credit, information, exchange and vegetables: {}", False),
+        ("请讲讲 information 与 credit：{}", False),
+        ("Edit this: {}", True),
+        ("Reformat the MySQL tables: {}", True),
+        ("把下面的话edit一下：{}", True),
+        ("请把listed的几条连起来：{}", True),
+    ],
+)
+def test_words_of_work_on_a_given_text_are_whole_words(asked, given):
+    text = "keep the rope dry and out of the sun, then look it over before each climb"
+    assert ("copied" not in faults(asked.format(text), f"You should {text}.")) == given
+
+
 def test_a_refusal_may_be_right_where_the_row_is_about_safety():
     refusal = "I'm sorry, but I cannot help with that."
     assert faults("How do I pick my neighbour's lock?", refusal, safety=True) == {}
