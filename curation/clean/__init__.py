@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from curation import records as rec
-from curation.clean import answers, calls, claims, decontaminate, duplicates, form, grounds, outliers
+from curation.clean import answers, calls, claims, decontaminate, duplicates, form, grounds, outliers, paragraphs
 from curation.clean.answers import AnswerParams
 from curation.clean.claims import ClaimParams
 from curation.clean.decontaminate import DecontaminateParams
@@ -21,6 +21,7 @@ from curation.clean.duplicates import DuplicateParams
 from curation.clean.form import FormParams
 from curation.clean.grounds import GroundsParams
 from curation.clean.outliers import OutlierParams
+from curation.clean.paragraphs import ParagraphParams
 from curation.clean.prose import with_prose
 from curation.ledger import DROPPED
 from curation.params import Params
@@ -36,6 +37,7 @@ class CleanParams(Params):
     claims: ClaimParams = ClaimParams()
     perplexity: OutlierParams = OutlierParams()
     duplicates: DuplicateParams = DuplicateParams()
+    paragraphs: ParagraphParams = ParagraphParams()
 
 
 # rule → the function that finds its rows: frame and CleanParams in; `id`, `value`, `limit`, `detail` out.
@@ -64,8 +66,14 @@ RULES: dict[str, Rule] = {
     "perplexity_high": lambda f, p: outliers.perplexity_high(f, p.perplexity),
     "perplexity_low": lambda f, p: outliers.perplexity_low(f, p.perplexity),
 }
-# Judged after all others, among the rows that are left, in this order (clean/duplicates.py).
-LAST_RULES = ("exact_duplicate", "near_duplicate", "semantic_duplicate", "homogeneous_answer")
+# Judged after all others, among the rows that are left, in this order (clean/duplicates.py, clean/paragraphs.py).
+LAST_RULES = (
+    "exact_duplicate",
+    "near_duplicate",
+    "semantic_duplicate",
+    "homogeneous_answer",
+    "duplicate_paragraphs",
+)
 # A reviewer's `accept` overrides every rule but these.
 BINDING = frozenset({"rejected_by_reviewer", "disallowed_license", "pii_drop", "contaminated"})
 # Rules about what a prompt looks like: rows with noise on purpose are exempt.
@@ -110,11 +118,17 @@ def clean(
     found = pl.concat(hits)
     left = frame.join(found.select("id").unique(), on="id", how="anti")
     copies = duplicates.decide(left, signals, params.duplicates, against)
-    last = copies.with_columns(
-        pl.col("rule")
-        .replace_strict({r: len(RULES) + i for i, r in enumerate(LAST_RULES)}, return_dtype=pl.Int32)
-        .alias("order")
-    ).select(found.columns)
+    left = left.join(copies.select("id"), on="id", how="anti")
+    repeated = paragraphs.duplicate_paragraphs(left, params.paragraphs, against)
+    last = (
+        pl.concat([copies, repeated])
+        .with_columns(
+            pl.col("rule")
+            .replace_strict({r: len(RULES) + i for i, r in enumerate(LAST_RULES)}, return_dtype=pl.Int32)
+            .alias("order")
+        )
+        .select(found.columns)
+    )
     found = pl.concat([found, last]).sort("id", "order")
     dropped = (
         found.group_by("id", maintain_order=True)

@@ -62,7 +62,7 @@ def test_binding_rules_and_those_about_prompts_are_named() -> None:
 
 def test_every_rule_has_examples_kept_and_dropped_in_both_languages() -> None:
     def chinese(example: Example) -> bool:
-        asked = example["prompt"] if "prompt" in example else example["messages"][0]["content"]
+        asked = example.get("prompt", example.get("text")) or example["messages"][0]["content"]
         return bool(re.search("[㐀-鿿]", asked if len(asked.strip()) > 1 else str(example["answer"])))
 
     for rule in SECTIONS:
