@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
@@ -35,7 +36,9 @@ LAYOUTS: dict[str, ModuleType] = {
     "text": text,
 }
 _PICTURES = frozenset({"images", "audios", "videos"})
-_OWN_FIELDS = frozenset({"language", "license", "origin", "group", "tags", "weight"})
+_OWN_FIELDS = frozenset({"language", "license", "origin", "group", "tags", "weight", "parents", "parent"})
+# The id of a record. Other parents, such as the message that a message answers, are the source's own matter.
+_ID = re.compile(r"\S+-[0-9a-f]{16}(?:-\d+)?")
 # What of a record with these keys goes to meta, and what it says of itself, by keys and those that its layout used.
 _RESTS: dict[tuple[tuple[str, ...], frozenset[str]], tuple[list[str], list[str]]] = {}
 # As `json.dumps(…, ensure_ascii=False, default=str)`, which makes such an encoder anew for every value.
@@ -92,6 +95,7 @@ class Rows:
             _no_pictures(value)
         source = self._source
         license_, origin, language, group, weight = source.license, source.origin, "und", None, 1.0
+        parents: list[str] = []
         tags = [*source.tags, *fields.get("tags", ())]
         known = (tuple(value), used)
         if known not in _RESTS:
@@ -108,11 +112,16 @@ class Rows:
             group = str(own["group"]) if "group" in own else None
             tags += _tags(own.get("tags", []))
             weight = _weight(own.get("weight", 1.0))
-            _encodable("".join((license_, language, group or "", *tags)))
             if origin not in rec.ORIGINS:
                 raise BadRecord("unknown_origin", f"origin is {origin!r}; accepted: {', '.join(rec.ORIGINS)}")
             if "language" in own and own["language"] != language:
                 rest = [*rest, "language"]  # its own word for it is not lost
+            for key in ("parents", "parent"):
+                if (named := _ids(own.get(key))) is not None:
+                    parents += [i for i in named if i not in parents]
+                elif key in own:
+                    rest = [*rest, key]
+            _encodable("".join((license_, language, group or "", *tags, *parents)))
         meta = self._meta(file, line, {k: value[k] for k in rest} if rest else None)
         try:
             hash_ = content_hash(turns or (), said, tools)
@@ -122,7 +131,7 @@ class Rows:
             _encodable(meta)
         self._good.append(
             (id_, hash_, "chat" if turns is not None else "text", turns, tools, said,
-             language, self._name, license_, origin, group, None, [], sorted(set(tags)), weight, meta, self.count)
+             language, self._name, license_, origin, group, None, parents, sorted(set(tags)), weight, meta, self.count)
         )  # fmt: skip
 
     def _meta(self, file: str, line: int, rest: dict[str, Any] | None) -> str:
@@ -225,6 +234,12 @@ def _tags(value: Any) -> list[str]:
     if not isinstance(value, list | tuple):
         raise BadRecord("bad_tags", f"tags is {type(value).__name__}; a list, or text with commas, is accepted")
     return [str(t).strip() for t in value]
+
+
+def _ids(value: Any) -> list[str] | None:
+    """The ids of records that the value names, one or a list; None when it names something else."""
+    named = [value] if isinstance(value, str) else value
+    return named if isinstance(named, list) and all(isinstance(i, str) and _ID.fullmatch(i) for i in named) else None
 
 
 def _weight(value: Any) -> float:

@@ -73,6 +73,27 @@ def test_what_a_row_says_of_itself_stands_above_the_source(tmp_path):
     assert json.loads(row["meta"])["topic"] == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("said", "parents", "meta"),
+    [
+        (
+            {"parents": ["问答-0123456789abcdef", "a-fedcba9876543210-2"]},
+            ["问答-0123456789abcdef", "a-fedcba9876543210-2"],
+            {},
+        ),
+        ({"parent": "a-0123456789abcdef", "parents": ["a-0123456789abcdef"]}, ["a-0123456789abcdef"], {}),
+        ({"parent": "root"}, [], {"parent": "root"}),
+        ({"parents": ["a-0123456789abcdef", 7]}, [], {"parents": ["a-0123456789abcdef", 7]}),
+        ({"parents": {"a": 1}, "parent": None}, [], {"parents": {"a": 1}}),
+    ],
+)
+def test_a_row_made_by_hand_names_its_parents_by_id(tmp_path, said, parents, meta):
+    row = one(tmp_path, {"prompt": "你好吗", "completion": "好", "tags": ["robustness:typo"], **said})
+    assert row["parents"] == parents
+    rest = json.loads(row["meta"])
+    assert {key: rest[key] for key in rest.keys() - {"file", "line"}} == meta
+
+
 def test_tool_schemas_and_arguments_come_out_byte_for_byte(tmp_path):
     line = (
         '{"messages": [{"role": "user", "content": "go"}, {"role": "assistant", "content": null, "tool_calls": '
