@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -34,9 +34,10 @@ _KEY_LENGTH = 8  # shorter "keys" (none, EMPTY, x) are placeholders that may sta
 class EndpointParams(Params):
     """Where answers come from, and how many may be asked for. Cached answers count towards the budget (see `Endpoint`)."""
 
+    section: ClassVar[str] = "synthesize"  # of params.yaml, for messages
+
     endpoint: str = "local"  # or a base URL, http(s)://host/v1; with `local`, OPENAI_BASE_URL goes first when it is set
     model: str = "smollm2-135m-instruct"
-    temperature: float = Field(0.0, ge=0, le=2)
     concurrency: int = Field(1, ge=1, le=64)
     retries: int = Field(4, ge=0)  # tries after the first, for what may pass: 429, 5xx, no connection
     backoff: float = Field(1.0, ge=0)  # seconds before the first retry; doubled before each next one
@@ -262,7 +263,7 @@ class Endpoint:
         if error.status_code == 404:
             return EndpointError(
                 f"{where} for model {self._model!r}. Accepted: a base URL that ends where /chat/completions begins (usually "
-                "/v1) and a model that it serves; mend OPENAI_BASE_URL or synthesize.model."
+                f"/v1) and a model that it serves; mend OPENAI_BASE_URL or {self.params.section}.model."
             )
         if error.status_code in {402, 429}:
             return EndpointError(
@@ -298,10 +299,12 @@ def connect(params: EndpointParams) -> Iterator[Endpoint]:
 
     named = params.endpoint if params.endpoint != "local" else os.environ.get("OPENAI_BASE_URL", "").strip()
     if not named:
-        with local_server(params.model) as start:
+        with local_server(params.model, section=params.section) as start:
             yield from _held(Endpoint(models.identity(params.model), start, params))
         return
-    url = _checked(named, "OPENAI_BASE_URL" if params.endpoint == "local" else "synthesize.endpoint")
+    url = _checked(
+        named, params.section, "OPENAI_BASE_URL" if params.endpoint == "local" else f"{params.section}.endpoint"
+    )
     yield from _held(Endpoint(f"{_shown(url)} {params.model}", lambda: (url, params.model), params))
 
 
@@ -313,11 +316,11 @@ def _held(endpoint: Endpoint) -> Iterator[Endpoint]:
         endpoint.close()
 
 
-def _checked(url: str, where: str) -> str:
+def _checked(url: str, section: str, where: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise EndpointError(
-            f"{where}: found {_shown(url)!r}; accepted: http(s)://host/v1 (or `local` in synthesize.endpoint); mend it."
+            f"{where}: found {_shown(url)!r}; accepted: http(s)://host/v1 (or `local` in {section}.endpoint); mend it."
         )
     return url.rstrip("/")
 

@@ -25,18 +25,21 @@ _PORT_TAKEN = "address already in use"
 
 
 @contextlib.contextmanager
-def local_server(model: str, start_limit: float = START_LIMIT) -> Iterator[Callable[[], tuple[str, str]]]:
+def local_server(
+    model: str, start_limit: float = START_LIMIT, section: str = "synthesize"
+) -> Iterator[Callable[[], tuple[str, str]]]:
     """Gives a function that starts the server at its first call and returns (base URL, the model's name there).
 
     The server answers one request at a time, greedily at temperature 0. It ends with the `with` block and, by the
     kernel's hand, with this process, even on `kill -9`. Call the function from the main thread: on Linux the server
-    ends with the thread that started it. Raises EndpointError when the server does not come up within `start_limit`.
+    ends with the thread that started it. Raises EndpointError when the server does not come up within `start_limit`
+    seconds; the message names the `section` of params.yaml that asked for it.
     """
     running: list[_Server] = []
 
     def start() -> tuple[str, str]:
         if not running:
-            running.append(_start(model, start_limit))
+            running.append(_start(model, start_limit, section))
         return running[0].url, running[0].served
 
     try:
@@ -47,8 +50,8 @@ def local_server(model: str, start_limit: float = START_LIMIT) -> Iterator[Calla
 
 
 class _Server:
-    def __init__(self, model: str, path: str) -> None:
-        self.model, self.served, self.port = model, path, _free_port()
+    def __init__(self, model: str, path: str, section: str) -> None:
+        self.model, self.served, self.section, self.port = model, path, section, _free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop) has no name, so that nothing is left by kill -9
         command = [sys.executable, "-m", "transformers.cli.transformers", "serve", path]
@@ -106,14 +109,14 @@ class _Server:
         tail = " | ".join(line.strip() for line in lines[-8:] if line.strip())[-600:] or "nothing"
         return EndpointError(
             f"local server for model {self.model!r}: {problem}. Its log ends: {tail}. Accepted: a model that "
-            "`transformers serve` can load; name another in synthesize.model, or set OPENAI_BASE_URL to use an endpoint of your own."
+            f"`transformers serve` can load; name another in {self.section}.model, or set OPENAI_BASE_URL to use an endpoint of your own."
         )
 
 
-def _start(model: str, limit: float) -> _Server:
+def _start(model: str, limit: float, section: str) -> _Server:
     path = models.language_model_path(model)
     for _ in range(3):
-        server = _Server(model, path)
+        server = _Server(model, path, section)
         with contextlib.ExitStack() as not_ready:
             not_ready.callback(server.stop)
             if server.wait(limit):

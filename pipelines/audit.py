@@ -118,7 +118,8 @@ def _score(corpus: Corpus) -> tuple[str, Break | None]:
     by_hash: dict[str, str] = {}
     for i, h in rows.sort("id", descending=True).iter_rows():
         by_hash[h] = i
-    for signal in SIGNALS:
+    wanted = [s for s in SIGNALS if s != "judge" or (corpus.signals / "judge.parquet").exists()]  # off by default
+    for signal in wanted:
         path = corpus.signals / f"{signal}.parquet"
         sidecar = records.read(path, columns=["content_hash", "not_applicable"])
         measured = sidecar["content_hash"].to_list()
@@ -130,7 +131,7 @@ def _score(corpus: Corpus) -> tuple[str, Break | None]:
         )
         if broken:
             return f"{len(by_hash)} distinct rows", broken
-    said = f"{len(by_hash)} distinct rows × {len(SIGNALS)} signals, each with a value or a reason"
+    said = f"{len(by_hash)} distinct rows × {len(wanted)} signals, each with a value or a reason"
     return said + not_measured(without), None
 
 

@@ -20,7 +20,9 @@ def work(name: str) -> str:
     settings = params.load("clean", CleanParams)
     rows = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
     signals = {
-        signal: records.read(corpus.signals / f"{signal}.parquet") for signal in SIGNALS if signal != "embedding"
+        signal: records.read(corpus.signals / f"{signal}.parquet")
+        for signal in SIGNALS
+        if signal not in ("embedding", "judge")  # no rule reads them
     }
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 
 import polars as pl
 
@@ -22,14 +23,24 @@ def work(name: str) -> str:
     have: dict[str, pl.DataFrame] = {}
     took = []
     with Bar() as bar:
-        for signal in score.SIGNALS:
+        for signal in settings.signals:
             start = time.monotonic()
             have[signal] = score.compute(signal, rows, settings, against=against, have=have, progress=bar)
             records.write(have[signal], corpus.signals / f"{signal}.parquet", "content_hash")
             took.append((time.monotonic() - start, signal))
+    if "judge" not in have:  # what was asked for once says nothing of these rows
+        (corpus.signals / "judge.parquet").unlink(missing_ok=True)
     slow = ", ".join(f"{signal} {seconds:.1f} s" for seconds, signal in sorted(took, reverse=True)[:3])
     distinct = rows["content_hash"].n_unique()
-    return f"{len(have)} signals for {distinct} distinct rows; longest: {slow}{not_measured(off(have))}"
+    judged = graded(have["judge"]) if "judge" in have else ""
+    return f"{len(have)} signals for {distinct} distinct rows; longest: {slow}{not_measured(off(have))}{judged}"
+
+
+def graded(judge: pl.DataFrame) -> str:
+    """For the end of a summary: how many rows the judge graded, and why not the others."""
+    reasons = Counter(judge["not_applicable"].drop_nulls().to_list()).most_common()
+    without = f"; no grade: {', '.join(f'{reason} {n}' for reason, n in reasons)}" if reasons else ""
+    return f"; judge: {judge['judge'].count()} rows graded{without}"
 
 
 if __name__ == "__main__":

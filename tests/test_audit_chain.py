@@ -37,7 +37,7 @@ def cleaned(tmp_path, monkeypatch) -> Path:
     records.write(good, raw.repaired / "records.parquet", "id")
     records.write(records.frame([], ledger.EDITS), raw.repaired / "edits.parquet", "id")
     reason = good.select("content_hash", pl.lit("off").alias("not_applicable"))
-    for signal in SIGNALS:
+    for signal in SIGNALS.keys() - {"judge"}:  # off by default
         measured = reason if signal == "near" else reason.with_columns(pl.lit(None, pl.String).alias("not_applicable"))
         records.write(measured, raw.signals / f"{signal}.parquet", "content_hash")
     records.write(good.select("id"), raw.labels, "id")

@@ -2,7 +2,8 @@
 
 Each module has Params and `compute(records, params, *, against, progress)`, which gives one row a distinct content hash:
 the values, and `not_applicable` with a reason where there can be none. Pairs are signals too. What `score.off` names is
-not measured: its sidecar has a row for each content hash all the same, with the reason `off`.
+not measured: its sidecar has a row for each content hash all the same, with the reason `off`. The judge, which asks an
+endpoint, is measured only where `score.judge.enabled` says so, and has no sidecar otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from curation.params import Params
 from curation.progress import Progress, silent
 from curation.score.embedding import EmbeddingParams
 from curation.score.exact import ExactParams
+from curation.score.judge import JudgeParams
 from curation.score.language import LanguageParams
 from curation.score.length import LengthParams
 from curation.score.near import NearParams
@@ -35,6 +37,7 @@ SIGNALS = {
     "embedding": "curation.score.embedding",
     "semantic": "curation.score.semantic",
     "perplexity": "curation.score.perplexity",
+    "judge": "curation.score.judge",
 }
 
 
@@ -50,6 +53,12 @@ class ScoreParams(Params):
     embedding: EmbeddingParams = EmbeddingParams()
     semantic: SemanticParams = SemanticParams()
     perplexity: PerplexityParams = PerplexityParams()
+    judge: JudgeParams = JudgeParams()
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Those of SIGNALS that get a sidecar, in that order."""
+        return tuple(name for name in SIGNALS if name != "judge" or self.judge.enabled)
 
 
 def compute(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
+from pydantic import Field
 
 from curation import records as rec
 from curation.endpoint import EndpointParams
@@ -45,6 +46,7 @@ REASONS = (
 class SynthesizeParams(EndpointParams):
     """`params.yaml: synthesize`."""
 
+    temperature: float = Field(0.0, ge=0, le=2)
     seed: int = 17
     evol: EvolParams = EvolParams()
     noise: NoiseParams = NoiseParams()
