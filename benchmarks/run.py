@@ -40,6 +40,7 @@ class Benchmark:
 BENCHMARKS = {
     "near": Benchmark("Near duplicates, and peers", (), (1_000, 10_000, 100_000, 1_000_000)),
     "exact": Benchmark("Exact duplicates", (), (1_000_000,)),
+    "paragraphs": Benchmark("Paragraphs said before", (), (10_000,)),
     "ingest": Benchmark("Ingest", (), (1_000_000,)),
     "clean": Benchmark("Clean with another threshold", (), (100_000,)),
     "decontaminate": Benchmark("Decontamination", (), (100_000,), quotes=r"^    "),
