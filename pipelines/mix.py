@@ -29,7 +29,7 @@ def work() -> str:
 
     settings, render = params.load("mix", MixParams), params.load("render", RenderParams)
     given = inputs(settings, render)
-    apart = _apart(given["near"])
+    said = _apart(given["near"]) + _ungraded(given["quality"], settings)
     decided = bare(decide(**given))
     del given  # a decision needs no texts, and beside texts there is little room: they are read when they are written
     facts = decided.manifest
@@ -47,7 +47,7 @@ def work() -> str:
     write_json(flat, paths.REPORTS / "mixture.json")
     shares = ", ".join(f"{b} {s:.1%}" for b, s in flat["share"].items())
     rows = f"{decided.train.height} train, {decided.heldout.height} held out, {decided.unused.height} unused"
-    return f"{rows}; {facts['unit']}: {shares}{apart}"
+    return f"{rows}; {facts['unit']}: {shares}{said}"
 
 
 def _apart(near: Mapping[str, pl.DataFrame]) -> str:
@@ -66,6 +66,7 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
     from curation.review import verdicts
 
     params.above_floor(settings)
+    params.judged(settings)
     corpora = [records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()]
     near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
     template = _template(render)
@@ -114,8 +115,9 @@ def plan(by: str | None, ladder: str | None, harder: Path | None) -> None:
         console.print(table.rungs(ladder, steps))
     else:
         console.print(table.plan(decide(**given).manifest, by))
-    if apart := _apart(given["near"]):
-        console.print(apart.removeprefix("; "))
+    for said in (_apart(given["near"]), _ungraded(given["quality"], settings)):
+        if said:
+            console.print(said.removeprefix("; "))
     console.print("Nothing was written; `dvc repro mix` makes it so.", style="dim")
 
 
@@ -166,7 +168,8 @@ def _template(render: RenderParams) -> str:
 
 
 def _quality(frames: list[pl.DataFrame], settings: MixParams) -> pl.DataFrame | None:
-    """content_hash, quality, where it is asked for: the column `quality`, else the source's own in `meta`, else the score.
+    """content_hash, quality, where it is asked for: the column `quality`, else the source's own in `meta`, else the score;
+    or the judge's grades alone.
 
     The score stands in only where no row brings a number, since numbers of two scales do not compare.
     """
@@ -175,6 +178,8 @@ def _quality(frames: list[pl.DataFrame], settings: MixParams) -> pl.DataFrame | 
     asked = settings.quality.temperature is not None or any(p.quality for p in settings.all_parts().values())
     if not asked:
         return None
+    if settings.quality.by == "judge":
+        return _graded(frames)
     own = pl.col("meta").str.json_path_match("$.quality").cast(pl.Float64, strict=False)
     brought = pl.concat(
         [
@@ -185,6 +190,35 @@ def _quality(frames: list[pl.DataFrame], settings: MixParams) -> pl.DataFrame | 
         ]
     )
     return (_scored(frames) if brought.is_empty() else brought).sort("content_hash", "quality")
+
+
+def _graded(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """content_hash and (grade - 1) / 4 of every conversation, null where the judge gave none: nothing stands in for it."""
+    import polars as pl
+
+    columns = {"content_hash": pl.String, "judge": pl.Int64}
+    sidecars = [
+        records.read(corpus.signals / "judge.parquet", columns, list(columns)) for corpus in paths.CORPORA.values()
+    ]
+    grades = pl.concat(sidecars).unique("content_hash", keep="first", maintain_order=True)
+    hashes = pl.concat([frame.filter(pl.col("kind") == "chat").select("content_hash") for frame in frames]).unique()
+    found = hashes.join(grades, on="content_hash", how="left")
+    if found["judge"].count() == 0:
+        raise ConfigError(
+            f"mix.quality.by: found 'judge', and it graded none of {found.height} conversations; data/signals/*/judge.parquet says "
+            "why in not_applicable; mend score.judge, or set mix.quality.by to auto."
+        )
+    return found.select("content_hash", quality=(pl.col("judge") - 1) / 4).sort("content_hash")
+
+
+def _ungraded(quality: pl.DataFrame | None, settings: MixParams) -> str:
+    """How many conversations the judge gave no grade, for the summary; empty when it is not asked or graded all."""
+    if quality is None or settings.quality.by != "judge" or not (without := quality["quality"].null_count()):
+        return ""
+    return (
+        f"; {without} of {quality.height} distinct conversations have no grade of the judge: tail where a part asks for quality, "
+        "and as the mean of their part under a temperature"
+    )
 
 
 def _scored(frames: list[pl.DataFrame]) -> pl.DataFrame:

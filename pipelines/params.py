@@ -110,6 +110,7 @@ def check(path: Path = PARAMS) -> dict[str, Params]:
     try:
         if "mix" in parsed:
             above_floor(cast("MixParams", parsed["mix"]), path)
+            judged(cast("MixParams", parsed["mix"]), path)
     except ConfigError as error:
         faults.append(str(error))
     try:
@@ -135,4 +136,16 @@ def above_floor(mix: MixParams, path: Path = PARAMS) -> None:
         raise ConfigError(
             f"mix.heldout.near: found {asked:g}; pairs below score.near.floor ({floor:g}) are not written, so {floor:g} or more is "
             "accepted; raise it, or lower the floor."
+        )
+
+
+def judged(mix: MixParams, path: Path = PARAMS) -> None:
+    """Raises ConfigError when grades are asked for that score does not measure. Read as the floor is."""
+    enabled: Any = read(path)
+    for key in ("score", "judge", "enabled"):
+        enabled = enabled.get(key) if isinstance(enabled, dict) else None
+    if mix.quality.by == "judge" and enabled is not True:
+        raise ConfigError(
+            "mix.quality.by: found 'judge', and score.judge.enabled is not true, so that there are no grades; set it to true, or "
+            "mix.quality.by to auto."
         )

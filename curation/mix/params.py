@@ -90,6 +90,7 @@ class Part(Params):
 class QualityParams(Params):
     """`params.yaml: mix.quality`. Read only where a part or the temperature asks for quality."""
 
+    by: Literal["auto", "judge"] = "auto"  # judge: grades of score.judge, (grade - 1) / 4
     core: float = Field(0.3, gt=0, lt=1)
     temperature: float | None = Field(None, gt=0)
 
