@@ -97,7 +97,7 @@ def test_the_key_is_read_with_and_without_quotes(tmp_path, key):
 def without() -> dict[str, pl.DataFrame]:
     """All signals of `rows`, each optional one off (length by hand: no tokenizer)."""
     settings = ScoreParams(off=ALL)
-    found = {name: score.compute(name, rows(), settings) for name in score.SIGNALS if name != "length"}
+    found = {name: score.compute(name, rows(), settings) for name in settings.signals if name != "length"}
     sizes = {
         "content_hash": ["a" * 32, "b" * 32],
         "prompt_chars": [7, 22],
