@@ -195,7 +195,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from curation.errors import ConfigError
-    from pipelines.merge import command, numbered
+    from pipelines.merge import command
 
     given = {key: getattr(arguments, key) for key in ("method", "density", "rank", "seed")}
     given = {key: value for key, value in given.items() if value is not None}
@@ -216,11 +216,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
         merging = training.merge(overall, by_task)
         assert merging
-        console = Console(highlight=False)
-        shown, legend = numbered(merging, console.width)
-        for line in legend:
-            console.print(line, markup=False, soft_wrap=True)
-        terminal.show_merge(console, shown)
+        terminal.show_merge(Console(highlight=False), merging)
     print(said)
     return 0
 

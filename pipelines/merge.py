@@ -11,18 +11,14 @@ import json
 import os
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from curation.errors import ConfigError, DataError
 from pipelines import params, paths
 from pipelines.stage import Bar, run, write_json
 from train.params import MergeParams
-
-if TYPE_CHECKING:
-    from curation.report.training import Merging
 
 OVERALL, BY_TASK = paths.REPORTS / "merge.json", paths.REPORTS / "merge_by_task.json"
 
@@ -195,20 +191,6 @@ def _read_before(consumed: Path | None, exam: set[str] | None) -> dict[str, Any]
     import polars as pl
 
     return {"heldout_read": len(exam & set(pl.read_parquet(consumed, columns=["id"])["id"]))}
-
-
-def numbered(merging: Merging, width: int) -> tuple[Merging, list[str]]:
-    """Where names of adapters would be cut in a table `width` columns wide, numbers stand for them, and lines say whose they are."""
-    from rich.cells import cell_len
-
-    lines = [*merging.losses, *merging.benchmark]
-    first = max(cell_len(name) for name, _, _ in lines) + max(len("items"), *(len(f"{n:,}") for _, n, _ in lines))
-    names = sum(max(len("0.0000"), cell_len(merging.called(who))) for who in merging.models)
-    if first + names + 2 * (len(merging.models) + 2) <= width:  # two spaces after each column
-        return merging, []
-    short = {who: f"[{i}]" for i, who in enumerate(merging.parents, 1)}
-    said = [f"{short[who]} {merging.called(who)}" for who in merging.parents]
-    return replace(merging, parents={who: {**p, "name": short[who]} for who, p in merging.parents.items()}), said
 
 
 def summary(overall: dict[str, Any]) -> str:

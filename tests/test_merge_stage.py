@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -12,11 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import save_file
 
 from curation.errors import ConfigError, DataError
-from curation.report import terminal, training
 from pipelines import merge, params
 
 PARAMS = "render: {model: tiny}\nmerge: {adapters: [], method: linear, weights: [0.2, 0.8]}\n"
@@ -125,33 +122,6 @@ def test_what_cannot_be_merged_gets_one_line(project, given, out, said):
         merge.command(given, Path(out) if out else None, scored=False)
     assert str(error.value) == said
     assert not list(project.glob("**/*.part"))
-
-
-LONG = "exp-domain_heavy-lr_0.0002-seed_17-replay_0.05"
-
-
-@pytest.mark.parametrize(
-    ("second", "width"), [("general", 200), ("general", 80), ("通用能力" * 12, 120), ("general", 60)]
-)
-def test_no_name_is_cut_in_the_table(second, width):
-    names = {"parent_1": LONG, "parent_2": second}
-    models = {who: {"nll": 2.0, "benchmark": 0.5} for who in ("base", *names, "merged")}
-    task = dict.fromkeys(models, 2.0)
-    overall = {
-        "method": "ties", "norm_kept": 1.0, "models": models, "benchmark": {"constraints_zh": {"items": 1234} | task},
-        "adapters": {who: {"name": name, "weight": 0.5, "heldout_read": 0} for who, name in names.items()},
-        "merged_minus": {who: {"difference": None} for who in names},
-    }  # fmt: skip
-    merging = training.merge(overall, {"classification": {"rows": 12, "tokens": 9} | task})
-    shown, legend = merge.numbered(merging, width)
-    fits = (second, width) == ("general", 200)
-    assert legend == ([] if fits else [f"[1] {LONG}", f"[2] {second}"])
-    assert (shown is merging) == fits
-    console = Console(width=width, record=True, file=io.StringIO())
-    terminal.show_merge(console, shown)
-    text = console.export_text()
-    assert "…" not in text
-    assert all(name in text for name in (names.values() if fits else ("[1]", "[2]")))
 
 
 def test_check_tells_weights_that_do_not_fit(project):

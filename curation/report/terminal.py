@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -162,6 +164,9 @@ def _scores(console: Console, run: Run) -> None:
 
 def show_merge(console: Console, merging: training.Merging) -> None:
     """A merged adapter beside its base and parents: held-out loss by task type, benchmark, and the differences."""
+    merging, legend = _numbered(merging, console.width)
+    for line in legend:
+        console.print(plain(line), soft_wrap=True)
     headers = [plain(merging.called(who)) for who in merging.models]
     for title, unit, lines, form in (
         (f"merged by {plain(merging.method)}: held-out loss, nats a token", "rows", merging.losses, "{:.4f}"),
@@ -190,3 +195,15 @@ def show_merge(console: Console, merging: training.Merging) -> None:
                 "of the merged adapter say too little[/]"
             )
     console.print()
+
+
+def _numbered(merging: training.Merging, width: int) -> tuple[training.Merging, list[str]]:
+    """Where names of adapters would be cut in a table `width` columns wide, numbers stand for them, and lines say whose they are."""
+    lines = [*merging.losses, *merging.benchmark]
+    first = max(cell_len(name) for name, _, _ in lines) + max(len("items"), *(len(f"{n:,}") for _, n, _ in lines))
+    names = sum(max(len("0.0000"), cell_len(merging.called(who))) for who in merging.models)
+    if first + names + 2 * (len(merging.models) + 2) <= width:  # two spaces after each column
+        return merging, []
+    short = {who: f"[{i}]" for i, who in enumerate(merging.parents, 1)}
+    said = [f"{short[who]} {merging.called(who)}" for who in merging.parents]
+    return replace(merging, parents={who: {**p, "name": short[who]} for who, p in merging.parents.items()}), said

@@ -83,3 +83,26 @@ def test_the_terminal_shows_it_too(merged, whole):
     out = io.StringIO()
     terminal.show(whole, Console(file=out, width=160, highlight=False), None)
     assert "merged" not in out.getvalue()
+
+
+LONG = "exp-domain_heavy-lr_0.0002-seed_17-replay_0.05"
+
+
+@pytest.mark.parametrize(
+    ("second", "width"), [("general", 200), ("general", 80), ("通用能力" * 12, 120), ("general", 60)]
+)
+def test_no_name_is_cut_in_the_terminal(second, width):
+    names = {"parent_1": LONG, "parent_2": second}
+    models = {who: {"nll": 2.0, "benchmark": 0.5} for who in ("base", *names, "merged")}
+    task = dict.fromkeys(models, 2.0)
+    overall = {
+        "method": "ties", "norm_kept": 1.0, "models": models, "benchmark": {"constraints_zh": {"items": 1234} | task},
+        "adapters": {who: {"name": name, "weight": 0.5, "heldout_read": 0} for who, name in names.items()},
+        "merged_minus": {who: {"difference": None} for who in names},
+    }  # fmt: skip
+    console = Console(width=width, record=True, file=io.StringIO())
+    terminal.show_merge(console, training.merge(overall, {"classification": {"rows": 12, "tokens": 9} | task}))
+    said = console.export_text()
+    assert "…" not in said
+    assert ("[1]" in said) == ((second, width) != ("general", 200))
+    assert all(name in said.replace("\n", "") for name in names.values())
