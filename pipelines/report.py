@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from curation import records
 from curation.errors import ConfigError, DataError, TemperError
@@ -152,10 +151,11 @@ def _audit() -> tuple[Check, ...]:
 def work() -> str:
     from curation.clean import CleanParams
     from curation.report.html import page
+    from curation.report.words import from_yaml
 
     settings = params.load("report", ReportParams)
     run = read(settings)
-    taxonomy = yaml.safe_load(paths.TAXONOMY.read_text(encoding="utf-8")) if paths.TAXONOMY.exists() else {}
+    taxonomy = from_yaml(paths.TAXONOMY) if paths.TAXONOMY.exists() else {}
     text = page(run, settings, params.load("clean", CleanParams), taxonomy)
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(text, encoding="utf-8")

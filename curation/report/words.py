@@ -18,10 +18,15 @@ _INVISIBLE = (
 )
 
 
+def from_yaml(path: Path) -> Any:
+    """The content of a file of the project's, by libyaml where PyYAML has it: ten times as fast."""
+    return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
+
+
 @cache
 def words() -> dict[str, Any]:
     """The dictionary of the interface: `text` (key → zh, en), `name` (name in data → zh, or zh and en), `about` (rule → zh, en)."""
-    loaded: dict[str, Any] = yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = from_yaml(TEMPLATES / "words.yaml")
     loaded["name"] = {k: v if isinstance(v, dict) else {"zh": v, "en": k} for k, v in loaded["name"].items()}
     return loaded
 
