@@ -24,7 +24,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.near import UNIT, edited, sentences
+from benchmarks.corpus import UNIT, edited, sentences
 from curation.clean import decontaminate
 from curation.clean.decontaminate import DecontaminateParams, Item
 

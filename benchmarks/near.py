@@ -12,7 +12,7 @@ counted, runs are interleaved and medians are shown. What each contender does:
 - text-dedup, datatrove, SemHash: each in a venv of its own in the cache folder, by its own interface, set as its documentation
   advises for a threshold of 0.8 (benchmarks/peers.py). They start from a column of texts.
 
-One judge for all: shingles of five words or Chinese characters, cut by this file, and true Jaccard. `pairs`: planted pairs at or above
+One judge for all (benchmarks/near_judge.py): shingles of five words or Chinese characters, and true Jaccard. `pairs`: planted pairs at or above
 0.8; recall is the share of them that do not both stay. Precision is the share of dropped rows that reach 0.8 with a row that stays.
 `lost` are clusters of which nothing stays.
 """
@@ -23,13 +23,10 @@ import argparse
 import json
 import math
 import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -37,12 +34,12 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import peers
-from benchmarks.corpus import UNIT, Corpus, build
-from benchmarks.corpus import edited as edited
-from benchmarks.corpus import sentences as sentences
+from benchmarks.corpus import Corpus, build
+from benchmarks.near_judge import LIMIT, NGRAM, Judge, shingles
+from benchmarks.process import run
 from curation import records as rec
 
-LIMIT, FLOOR, PERMUTATIONS, BANDS, NGRAM = 0.8, 0.5, 128, 32, 5
+FLOOR, PERMUTATIONS, BANDS = 0.5, 128, 32
 COLUMNS = ("content_hash", "kind", "messages", "text")
 # More rows would take a contender long: the sentence encoder reads ten long texts a second,
 # datatrove's four stages some hundred, the Python loops some thousand.
@@ -50,11 +47,6 @@ MOST = {"rensa": 100_000, "datasketch": 100_000, "text-dedup": 100_000, "datatro
 
 
 ONCE = 20  # seconds; a peer with its own environment that took longer is not run again
-
-
-def shingles(text: str) -> set[str]:
-    units = UNIT.findall(text.lower())
-    return {" ".join(units[i : i + NGRAM]) for i in range(max(1, len(units) - NGRAM + 1))}
 
 
 def ours(path: Path, out: Path) -> None:
@@ -183,85 +175,6 @@ def measure(name: str, path: Path, warm: Path, out: Path) -> None:
     start, worked = time.perf_counter(), sum(os.times()[:4])
     LOOPS[name](path, out)
     print(json.dumps({"seconds": time.perf_counter() - start, "cpu": sum(os.times()[:4]) - worked}))
-
-
-def run(command: list[str]) -> dict[str, float] | str:
-    """What the command prints last, as JSON, and the most memory that it and its children held; or why it failed."""
-    peak, worked, over = 0.0, {}, threading.Event()
-    with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-        ) as process:
-
-            def watch() -> None:
-                nonlocal peak
-                while not over.wait(0.1):
-                    peak = max(peak, held(process.pid, worked))
-
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            printed = process.stdout.read()
-            over.set()
-            watcher.join()
-        if process.returncode:
-            errors.seek(0)
-            said = errors.read().strip().splitlines()
-            return said[-1] if said else f"ended with {process.returncode}"
-    return {"cpu": sum(worked.values())} | json.loads(printed.strip().splitlines()[-1]) | {"peak_mb": peak}
-
-
-def held(session: int, worked: dict[str, float]) -> float:
-    """Memory of all processes of a session in MB; of a single one the most that it ever held. `worked` gets their CPU seconds."""
-    now, most = 0, 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if os.getsid(int(stat.parent.name)) != session:
-                continue
-            status = (stat.parent / "status").read_text()
-            used = stat.read_text().rsplit(")", 1)[1].split()[11:13]
-        except (OSError, ValueError):
-            continue
-        worked[stat.parent.name] = sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
-        sizes = dict(re.findall(r"(VmHWM|VmRSS):\s+(\d+)", status))
-        now, most = now + int(sizes.get("VmRSS", 0)), max(most, int(sizes.get("VmHWM", 0)))
-    return max(now, most) / 1024
-
-
-class Judge:
-    """Recall, precision and clusters lost whole of a ledger, by true Jaccard on shingles of this file."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        rows = pl.read_parquet(corpus.records, columns=["content_hash"])
-        known = pl.read_parquet(corpus.known).join(rows, on="content_hash", how="semi", maintain_order="left")
-        known = known.filter(pl.len().over("cluster") > 1)
-        self.sets = {key: shingles(text) for key, text in known.select("content_hash", "text").iter_rows()}
-        self.cluster: dict[int, list[str]] = {}
-        self.of = {}
-        self.pairs = []
-        for key, cluster, original in known.select("content_hash", "cluster", "original").iter_rows():
-            self.cluster.setdefault(cluster, []).append(key)
-            self.of[key] = cluster
-            if original in self.sets and self.jaccard(key, original) >= LIMIT:
-                self.pairs.append((key, original))
-
-    def jaccard(self, one: str, other: str) -> float:
-        a, b = self.sets[one], self.sets[other]
-        shared = len(a & b)
-        return shared / (len(a) + len(b) - shared)
-
-    def __call__(self, path: Path) -> dict[str, float]:
-        gone = set(pl.read_parquet(path)["content_hash"])
-        right = sum(
-            any(o not in gone and self.jaccard(key, o) >= LIMIT for o in self.cluster[self.of[key]])
-            for key in gone
-            if key in self.of
-        )
-        return {
-            "recall": sum(a in gone or b in gone for a, b in self.pairs) / max(1, len(self.pairs)),
-            "dropped": len(gone),
-            "precision": right / max(1, len(gone)),
-            "lost": sum(all(key in gone for key in keys) for keys in self.cluster.values()),
-        }
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
