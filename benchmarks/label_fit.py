@@ -168,13 +168,15 @@ def rows() -> list[Row]:
     return [(s, form.read(messages), type_, f"{type_}/{subtype}") for s, messages, type_, subtype in conversations()]
 
 
-def said() -> list[tuple[str, str, str, str]]:
-    """(set, what the users say, system prompt, type) of every row to learn from."""
+def said() -> list[tuple[str, str, str, str, str]]:
+    """(set, what the users say, system prompt, answer, type) of every row to learn from."""
 
     def of(messages: list[dict[str, Any]], role: str) -> str:
         return "\n".join(m["content"] for m in messages if m["role"] == role and m["content"])
 
-    return [(s, of(messages, "user"), of(messages, "system"), type_) for s, messages, type_, _ in conversations()]
+    return [
+        (s, *(of(m, role) for role in ("user", "system", "assistant")), type_) for s, m, type_, _ in conversations()
+    ]
 
 
 def fit(data: list[Row], scorer: task_type.Scorer, kept: set[str] | None, steps: int):

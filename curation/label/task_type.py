@@ -34,7 +34,10 @@ LIKENESS_ALONE = 2.0  # for a type that has no cue: one that was added to the ta
 OWN_CUE = 4.0  # a pattern in the taxonomy file: above any one cue here
 FLOOR = {"open_qa": 0.5}  # what most requests are that say nothing of themselves
 SHARPNESS = (0.9, 0.8)  # type, subtype: inverse temperatures that make confidence the share right, on unseen rows
-BOTH = (0.55, 0.65)  # weights of words and reader where both speak, fitted on labelled rows that neither was fitted on
+BOTH = (
+    0.55,
+    0.65,
+)  # weights of words and reader where both speak: `python -m benchmarks.reader_fit --blend` tells how they do
 UNKNOWN = 1.0  # a type that the reader does not know is given its best score less this: words and exemplars decide
 _BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
 _PARTS = ("ask", "body", "system", "answer", "turns")
@@ -80,9 +83,10 @@ def _read(records: pl.DataFrame, progress: Progress) -> Any:
 
     from curation.label import reader
 
-    sides = rec.sides(records).select("prompt", "system", asks=(pl.col("kind") != "text") & pl.col("tools").is_null())
+    asks = (pl.col("kind") != "text") & pl.col("tools").is_null()
+    sides = rec.sides(records).select("prompt", "system", "answer", asks=asks)
     found = np.zeros((records.height, len(reader.types())))
-    texts = [reader.text(prompt, system) for prompt, system, asks in sides.iter_rows() if asks]
+    texts = [reader.text(prompt, system, answer) for prompt, system, answer, asks in sides.iter_rows() if asks]
     found[sides["asks"].to_numpy()] = reader.read(texts, progress)
     return found
 
@@ -223,9 +227,7 @@ class Scorer:
         rows = self.scores(forms)
         count = len(self.types)
         whole = (
-            rows[:, :count] * SHARPNESS[0]
-            if read is None
-            else rows[:, :count] * BOTH[0] + self._by_type(read) * BOTH[1]
+            rows[:, :count] * SHARPNESS[0] if read is None else rows[:, :count] * BOTH[0] + self.by_type(read) * BOTH[1]
         )
         for row, of_types in zip(rows, whole, strict=True):
             best, sure = _softmax(of_types, 1.0)
@@ -234,7 +236,7 @@ class Scorer:
             said.append((self.types[best], sure, self.pairs[span[inner]][1], round(sure * inner_sure, 4)))
         return said
 
-    def _by_type(self, read: Any) -> Any:
+    def by_type(self, read: Any) -> Any:
         """The reader's scores in the order of the taxonomy's types."""
         import numpy as np
 

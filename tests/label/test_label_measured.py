@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 
 from benchmarks import label as bench
+from curation import records as rec
+from curation.score import near
 
 pytestmark = pytest.mark.slow
 
@@ -25,20 +29,27 @@ def test_public_rows_labelled_twice(shared_data):
     assert scores["labeller"] >= 0.82
 
 
-def test_nothing_of_the_exams_is_among_the_lessons():
-    """A lesson that is a near copy of a starter row would make its measure worthless."""
-    import json
-
-    from curation import records as rec
-    from curation.score import near
-
+def lessons() -> pl.DataFrame:
     texts = [
         json.loads(line)["messages"]
         for path in sorted((bench.ROOT / "benchmarks/lessons").glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     rows = [{"id": str(i), "kind": "chat", "messages": [rec.message(**m) for m in t]} for i, t in enumerate(texts)]
-    lessons = rec.rehash(rec.frame(rows))
-    starter = bench.starter().select(rec.SCHEMA.keys())
-    found = near.compute(starter, near.NearParams(floor=0.3, side="prompt"), against=lessons)
-    assert found.filter(pl.col("against").list.len() > 0).is_empty()
+    return rec.rehash(rec.frame(rows))
+
+
+def copies(exam: pl.DataFrame, floor: float) -> int:
+    """Rows of an exam whose prompt is that of a lesson, or nearly."""
+    rows = exam.select(rec.SCHEMA.keys())
+    found = near.compute(rows, near.NearParams(floor=floor, side="prompt"), against=lessons())
+    return found.filter(pl.col("against").list.len() > 0).height
+
+
+def test_no_starter_row_is_among_the_lessons():
+    """A lesson that is a near copy of a row of the exam would make its measure worthless."""
+    assert copies(bench.starter(), 0.3) == 0
+
+
+def test_no_row_that_was_labelled_twice_is_among_the_lessons(shared_data):
+    assert copies(bench.twice_labelled(bench.public(shared_data)), 0.4) == 0

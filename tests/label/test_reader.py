@@ -23,10 +23,23 @@ def frame(*prompts: str):
 
 
 def test_what_is_read_of_a_row():
-    assert reader.text("几点了？", "") == "query: 几点了？"
-    assert reader.text("What time?", "Be brief.") == "query: Be brief. || What time?"
-    long = reader.text("问" * 400, "s" * 300)
-    assert long == "query: " + "s" * 160 + " … " + "s" * 80 + " || " + "问" * 124 + " … " + "问" * 62
+    assert reader.text("几点了？", "", "三点。") == ("query: 几点了？", "三点。")
+    assert reader.text("What time?", "Be brief.", "") == ("query: Be brief. || What time?", "")
+    asked, answer = reader.text("问" * 400, "s" * 300, "答" * 100)
+    assert asked == "query: " + "s" * 160 + " … " + "s" * 80 + " || " + "问" * 124 + " … " + "问" * 62
+    assert answer == "答" * 53
+
+
+@pytest.mark.slow
+def test_an_answer_stands_behind_the_end_mark_of_its_request():
+    from curation.models import load_encoder
+
+    tokenizer = load_encoder(reader.ENCODER)[0].tokenizer
+    alone, both = reader.encode(tokenizer, [("query: hi", ""), ("query: hi", "你好")])
+    assert both[: len(alone)] == alone
+    assert tokenizer.decode(both[len(alone) :]) == "你好</s>"
+    long = reader.encode(tokenizer, [("词 " * 400, "词 " * 400)])[0]
+    assert len(long) == sum(reader.TOKENS) - 1
 
 
 def test_the_head_knows_every_type_that_requests_can_have():
@@ -38,7 +51,7 @@ def test_a_type_that_it_does_not_know_is_left_to_words():
     scorer.types = ["writing", "unheard_of"]
     read = np.zeros((1, len(reader.types())))
     read[0, reader.types().index("math")] = 3.0
-    assert scorer._by_type(read).tolist() == [[0.0, 3.0 - task_type.UNKNOWN]]
+    assert scorer.by_type(read).tolist() == [[0.0, 3.0 - task_type.UNKNOWN]]
 
 
 def test_words_alone_load_no_model(monkeypatch):
