@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.near import UNIT, edited, sentences
+from benchmarks.corpus import UNIT, edited, sentences
 from curation import records as rec
 from curation.label import LABEL_COLUMNS
 from curation.score import exact, pairs
