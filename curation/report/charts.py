@@ -70,10 +70,7 @@ class Drawing:
         import altair
         import vl_convert
 
-        spec = _tame(
-            chart.to_dict(validate=False)  # the charts are ours; validating them takes as long as drawing them
-            | {"config": _CONFIG}
-        )
+        spec = _tame(chart.to_dict(validate=False) | {"config": _CONFIG})  # ours: validating takes as long as drawing
         version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
         versions = vl_convert.get_vegalite_versions()
         drawn = vl_convert.vegalite_to_svg(spec, vl_version=version if version in versions else versions[-1])
