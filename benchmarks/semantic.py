@@ -33,7 +33,7 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.semantic_sets import Pair, lessons, pair_sets, rows_with_plants, same
+from benchmarks.semantic_sets import ROOT, Pair, lessons, pair_sets, rows_with_plants, same
 
 ENCODERS = ("multilingual-e5-small", "all-minilm-l6-v2")
 CHINESE = ("ATEC", "SIGHAN")
@@ -118,7 +118,9 @@ def semhash(
         for name, said in texts.items():
             np.save(work / f"{name}.npy", np.array([vectors[t] for t in said]))
         (work / "job.json").write_text(json.dumps({"texts": texts, "limits": limits}), encoding="utf-8")
-        subprocess.run([call[0], __file__, "--semhash", str(work)], check=True, stdout=sys.stderr)
+        subprocess.run(
+            [call[0], "-m", "benchmarks.semantic", "--semhash", str(work)], check=True, stdout=sys.stderr, cwd=ROOT
+        )
         said = json.loads((work / "said.json").read_text(encoding="utf-8"))
     return {
         name: [
