@@ -11,16 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import orjson
-import xxhash
 from pydantic import Field
 
 from curation import models
 from curation.cache import Cache
+from curation.completion import Answer, Request, longest
 from curation.errors import EndpointError
 from curation.params import Params
 
@@ -44,42 +44,6 @@ class EndpointParams(Params):
     timeout: float = Field(600.0, gt=0)  # seconds for one request
     max_requests: int = Field(1000, ge=0)
     max_tokens: int = Field(1_000_000, ge=0)  # prompt and completion together
-
-
-@dataclass(frozen=True)
-class Request:
-    """One chat completion: (role, content) turns and sampling."""
-
-    messages: tuple[tuple[str, str], ...]
-    max_tokens: int
-    temperature: float = 0.0
-    seed: int | None = None  # sent only when sampling
-
-    def key(self, identity: str) -> str:
-        """The cache key: the model, what it is told and how it samples; not where it runs."""
-        sampling = {"max_tokens": self.max_tokens, "temperature": self.temperature}
-        if self.temperature > 0:
-            sampling["seed"] = self.seed or 0
-        payload = orjson.dumps([identity, self.messages, sampling], option=orjson.OPT_SORT_KEYS)
-        return xxhash.xxh3_128_hexdigest(payload)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back. `failure` is None, `budget` (never asked) or `request_failed`, with `detail`."""
-
-    text: str = ""
-    finish: str = ""  # stop, length, content_filter
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    failure: str | None = None
-    detail: str = ""
-
-
-class Ask(Protocol):
-    """What recipes need of an endpoint; tests put in a function."""
-
-    def __call__(self, requests: Sequence[Request]) -> list[Answer]: ...
 
 
 class Endpoint:
@@ -127,7 +91,7 @@ class Endpoint:
                     self._pay(key, stored[key])
                     continue
                 self._connect()
-                flying[self._begin(request)] = (key, _most(request))
+                flying[self._begin(request)] = (key, longest(request))
             while flying:
                 self._land(flying)
             unfinished.pop_all()
@@ -155,7 +119,7 @@ class Endpoint:
         pending = sum(most for _, most in flying.values())
         return (
             self._requests < self.params.max_requests
-            and self._tokens + pending + _most(request) <= self.params.max_tokens
+            and self._tokens + pending + longest(request) <= self.params.max_tokens
         )
 
     def _pay(self, key: str, answer: Answer) -> None:
@@ -282,8 +246,7 @@ class Endpoint:
         )
 
     def _said(self, error: Any) -> str:
-        text = " ".join(str(error.message).split())
-        return self._hidden(f"HTTP {error.status_code}: {text}")[:300]
+        return self._hidden(f"HTTP {error.status_code}: {' '.join(str(error.message).split())}")[:300]
 
     def _hidden(self, text: str) -> str:
         return text.replace(self._key, "[key]") if len(self._key) >= _KEY_LENGTH else text
@@ -302,9 +265,8 @@ def connect(params: EndpointParams) -> Iterator[Endpoint]:
         with local_server(params.model, section=params.section) as start:
             yield from _held(Endpoint(models.identity(params.model), start, params))
         return
-    url = _checked(
-        named, params.section, "OPENAI_BASE_URL" if params.endpoint == "local" else f"{params.section}.endpoint"
-    )
+    where = "OPENAI_BASE_URL" if params.endpoint == "local" else f"{params.section}.endpoint"
+    url = _checked(named, params.section, where)
     yield from _held(Endpoint(f"{_shown(url)} {params.model}", lambda: (url, params.model), params))
 
 
@@ -328,13 +290,7 @@ def _checked(url: str, section: str, where: str) -> str:
 def _shown(url: str) -> str:
     """The URL without user, password and query, which may be secrets."""
     parts = urlsplit(url)
-    bare = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=bare, query="", fragment="").geturl().rstrip("/")
-
-
-def _most(request: Request) -> int:
-    """At most so many tokens: byte-level vocabularies need no more than one a byte, templates a few a turn."""
-    return request.max_tokens + sum(len(content.encode()) + 16 for _, content in request.messages)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
 def _asked_pause(header: str | None) -> float:

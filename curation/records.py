@@ -6,7 +6,8 @@ beside it as columns. Every other module takes and gives frames of this form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ from curation.errors import DataError
 ROLES = ("system", "user", "assistant", "tool")
 ORIGINS = ("human", "log", "synthetic", "pretrain")
 KINDS = ("chat", "text")
+ROW_GROUP = 65536  # rows of a parquet file that are encoded together
 
 MESSAGE = pl.Struct(
     {
@@ -124,16 +126,26 @@ def tagged(prefix: str) -> pl.Expr:
 
 
 def write(frame_: pl.DataFrame, path: Path, sort_by: str | Sequence[str] | None = None) -> None:
-    """Write parquet, the same bytes for the same rows; the file appears whole or not at all.
+    """Write parquet, the same bytes for the same rows, whole or not at all; raises DataError.
 
     `sort_by` must order totally (facts: `group_by`, `unique` and joins give no stable order).
     """
     if sort_by is not None:
         frame_ = frame_.sort(sort_by, nulls_last=False)
+    with whole(path) as part:
+        frame_.rechunk().write_parquet(part, compression="zstd", row_group_size=ROW_GROUP, statistics=True)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what becomes the file `path` when the block ends well, so that it appears whole or not at all.
+
+    Raises DataError when it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        frame_.rechunk().write_parquet(part, compression="zstd", row_group_size=65536, statistics=True)
+        yield part
         part.replace(path)
     except OSError as error:
         raise DataError(

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from curation.endpoint import Answer, Endpoint, EndpointParams, Request, connect
+from curation.completion import Answer, Request
+from curation.endpoint import Endpoint, EndpointParams, connect
 from curation.errors import EndpointError
 
 KEY = "sk-secret-0123456789"

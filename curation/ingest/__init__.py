@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -147,14 +146,6 @@ def _stream(frames: Iterator[pl.DataFrame], path: Path) -> None:
     def source(*_: object) -> Iterator[pl.DataFrame]:
         yield from frames
 
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
-        lazy = register_io_source(source, schema=rec.SCHEMA)
-        lazy.sink_parquet(part, compression="zstd", compression_level=1, row_group_size=65536, statistics=True)
-        part.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot write ({error}); free some space or pick another folder, then run again."
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    lazy = register_io_source(source, schema=rec.SCHEMA)
+    with rec.whole(path) as part:
+        lazy.sink_parquet(part, compression="zstd", compression_level=1, row_group_size=rec.ROW_GROUP, statistics=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from curation.errors import DataError
+from curation import records as rec
 from curation.mix import OUTPUTS, Decision, texted
-
-ROWS = 65536  # a row group, as in curation.records.write
 
 
 def write(texts: pl.LazyFrame, decided: Decision, folder: Path) -> None:
@@ -30,18 +27,9 @@ def _put(rows: pl.DataFrame, key: str, path: Path) -> None:
     order = rows[key].arg_sort()
 
     def groups(*_: Any) -> Iterator[pl.DataFrame]:
-        for start in range(0, rows.height, ROWS):
-            yield rows[order[start : start + ROWS]]
+        for start in range(0, rows.height, rec.ROW_GROUP):
+            yield rows[order[start : start + rec.ROW_GROUP]]
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
-        source = register_io_source(groups, schema=rows.schema, is_pure=True)
-        source.sink_parquet(part, compression="zstd", row_group_size=ROWS, statistics=True)
-        part.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot write ({error}); free some space or pick another folder, then run again."
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    source = register_io_source(groups, schema=rows.schema, is_pure=True)
+    with rec.whole(path) as part:
+        source.sink_parquet(part, compression="zstd", row_group_size=rec.ROW_GROUP, statistics=True)

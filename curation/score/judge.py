@@ -26,7 +26,7 @@ from curation.progress import Progress, silent
 from curation.score.ends import ends
 
 if TYPE_CHECKING:
-    from curation.endpoint import Answer, Ask, Request
+    from curation.completion import Answer, Ask, Request
 
 PROMPTS = Path(__file__).parent / "prompts"
 SCHEMA: dict[str, Any] = {
@@ -119,7 +119,7 @@ def parse(answer: Answer) -> int | None:
 
 def request(messages: Sequence[dict[str, Any]], tools: str | None, params: JudgeParams) -> Request:
     """What the judge is asked about the last answer of a conversation, greedily."""
-    from curation.endpoint import Request
+    from curation.completion import Request
 
     at = _last(messages)
     before = [f"[{m['role']}]\n{_said(m)}" for m in messages[:at]]

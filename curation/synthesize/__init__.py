@@ -18,7 +18,7 @@ from curation.synthesize.evol import EvolParams
 from curation.synthesize.noise import NoiseParams
 
 if TYPE_CHECKING:
-    from curation.endpoint import Ask
+    from curation.completion import Ask
 
 # Name → module with OPERATIONS, plan() and make(). The name stands in params, in `recipe` and in ids.
 RECIPES: dict[str, Any] = {"evol": evol, "noise": noise}

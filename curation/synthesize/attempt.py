@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curation.endpoint import Answer, Request
+    from curation.completion import Answer, Request
 
 
 @dataclass(frozen=True)

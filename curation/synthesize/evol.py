@@ -21,7 +21,7 @@ from curation.progress import Progress
 from curation.synthesize.attempt import Attempt, Outcome
 
 if TYPE_CHECKING:
-    from curation.endpoint import Answer, Ask, Request
+    from curation.completion import Answer, Ask, Request
 
 OPERATIONS = ("constraints", "deepen", "concretise", "reasoning")
 PROMPTS = Path(__file__).parent / "prompts"
@@ -82,7 +82,7 @@ def make(attempts: Sequence[Attempt], parents: Mapping[str, Mapping[str, Any]], 
 
 def _make_group(group: Sequence[Attempt], parents: Sequence[Mapping[str, Any]], params: EvolParams, seed: int,
                 ask: Ask, temperature: float) -> list[Outcome]:  # fmt: skip
-    from curation.endpoint import Request
+    from curation.completion import Request
 
     def requests(names: Sequence[str], texts: Sequence[str], tokens: int) -> list[Request]:
         filled = [_filled(name, text) for name, text in zip(names, texts, strict=True)]

@@ -25,7 +25,7 @@ from curation.synthesize.attempt import Attempt, Outcome
 from curation.synthesize.words import dictionary, same_sound, to_pinyin
 
 if TYPE_CHECKING:
-    from curation.endpoint import Ask
+    from curation.completion import Ask
 
 OPERATIONS = ("typo", "cut", "mix")
 

@@ -31,7 +31,7 @@ def _named(row: dict[str, object]) -> dict[str, object]:
 
 @pytest.mark.parametrize("rows", [7, 65536])
 def test_the_files_hold_the_frames(tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(write, "ROWS", rows)
+    monkeypatch.setattr(records, "ROW_GROUP", rows)
     found, whole = decided(FULL, ratios=RATIOS, exhaustion="repeat"), texts(FULL)
     pieces = [whole.sample(fraction=1, shuffle=True, seed=1)[i : i + 9] for i in range(0, whole.height, 9)]
     write.write(pl.concat(pieces, rechunk=False).lazy(), bare(found), tmp_path / "pieces")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation import records, score
-from curation.endpoint import Answer, EndpointParams, connect
+from curation.completion import Answer
+from curation.endpoint import EndpointParams, connect
 from curation.errors import ConfigError, EndpointError
 from curation.params import parse
 from curation.score import ScoreParams, judge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.endpoint import Answer
+from curation.completion import Answer
 from curation.synthesize import evol
 from curation.synthesize.evol import EvolParams, answer_fault, instruction_fault, parse_answer, parse_instruction
 

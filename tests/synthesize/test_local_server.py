@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from curation import models, serve
-from curation.endpoint import EndpointParams, Request, connect
+from curation.completion import Request
+from curation.endpoint import EndpointParams, connect
 from curation.errors import EndpointError
 
 OWNER = """

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from curation import records as rec
-from curation.endpoint import Answer, Request
+from curation.completion import Answer, Request
 from curation.synthesize import ATTEMPTS, PLAN, REASONS, SynthesizeParams, plan, synthesize
 
 TOOLS = '[{"type": "function", "function": {"name": "look_up"}}]'
