@@ -201,3 +201,10 @@ def test_help_starts_in_half_a_second():
         subprocess.run([sys.executable, "-m", "pipelines.cli", "--help"], check=True, capture_output=True, cwd=ROOT)
         taken.append(time.monotonic() - start)
     assert min(taken) < 0.5
+
+
+def test_dvc_reads_yaml_in_c():
+    """An experiment parses dvc.lock, dvc.yaml and params.yaml about a hundred times."""
+    from ruamel.yaml.main import CParser
+
+    assert CParser is not None
