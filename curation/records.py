@@ -142,9 +142,9 @@ def whole(path: Path) -> Iterator[Path]:
 
     Raises DataError when it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(path)
     except OSError as error:
@@ -152,7 +152,8 @@ def whole(path: Path) -> Iterator[Path]:
             f"{path}: cannot write ({error}); free some space or pick another folder, then run again."
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def read(path: Path, schema: Mapping[str, Any] | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -78,7 +78,8 @@ def project(tmp_path_factory) -> Path:
     from curation.cache import folder as usual
     from curation.models import language_model_path
 
-    language_model_path("smollm2-135m-instruct")
+    for name in ("smollm2-135m-instruct", "gemma-3-270m"):
+        language_model_path(name)
     (cache / "models").symlink_to(usual() / "models")
     listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split("\0")
     for name in filter(None, listed):

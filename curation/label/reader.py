@@ -1,7 +1,7 @@
-"""What a row asks for, as read by a small sentence encoder: one score for each task type that it knows.
+"""What a row asks for, as read by a small language model: one score for each task type that it knows.
 
-multilingual-e5-small with low-rank additions and a linear head, trained on the lessons, the labelled public rows and the
-exemplars (`python -m benchmarks.reader_fit`); reader.safetensors holds the additions and the head (2.7 MB). It reads the
+The lower layers of Gemma 3 270M with low-rank additions and a linear head, trained on the lessons, the labelled public rows and
+the exemplars (`python -m benchmarks.reader_fit`); reader.safetensors holds the additions and the head (5 MB). It reads the
 system prompt, what the users say and how the answer begins, so it judges by meaning where no word gives the task away.
 """
 
@@ -20,19 +20,21 @@ from curation.score.ends import ends
 
 Text = tuple[str, str]  # what is read of a request, and of its answer
 
-ENCODER = "multilingual-e5-small"  # what the additions belong to
+MODEL = "gemma-3-270m"  # what the additions belong to
 WEIGHTS = Path(__file__).with_name("reader.safetensors")
-TOKENS = (176, 96)  # read of a request and of its answer
+LAYERS = 12  # of 18: those above predict the next word more than they know what was said
+TOKENS = (160, 72)  # read of a request and of its answer
 ASKED, SYSTEM = 560, 240  # bytes of what users and system prompt say: two thirds from the beginning, one from the end
 ANSWER = 160  # bytes of the answer, from the beginning
-POOLED = 4.0  # factor between the mean of the tokens' vectors and the head
+AROUND = ("Request: ", "\nAnswer: ", "\nThe type of task is:")  # the request, the answer
+POOLED = 8.0  # length of each of the two vectors that the head gets
 _BATCH = 4096  # longest text × texts, in tokens
 
 
 def text(asked: str, system: str, answer: str) -> Text:
-    """What is read of a row: "query: ", the system prompt where there is one, what the users say; then how the answer begins."""
+    """What is read of a row: the system prompt where there is one and what the users say; then how the answer begins."""
     head = f"{ends(system, SYSTEM)} || " if system else ""
-    return f"query: {head}{ends(asked, ASKED)}", answer.encode()[:ANSWER].decode(errors="ignore")
+    return f"{head}{ends(asked, ASKED)}", answer.encode()[:ANSWER].decode(errors="ignore")
 
 
 def read(texts: Sequence[Text], progress: Progress = silent) -> Any:
@@ -42,7 +44,7 @@ def read(texts: Sequence[Text], progress: Progress = silent) -> Any:
     some = sorted(set(texts))
     keys = [xxhash.xxh3_128_hexdigest(f"{_identity()}|{request}\0{answer}".encode()) for request, answer in some]
     batches = by_length(
-        [sum(min(n, len(part.encode()) // 3 + 4) for n, part in zip(TOKENS, t, strict=True)) for t in some], _BATCH
+        [sum(min(n, len(part.encode()) // 3 + 8) for n, part in zip(TOKENS, t, strict=True)) for t in some], _BATCH
     )
 
     def compute(batch: Sequence[int]) -> list[bytes]:
@@ -64,21 +66,38 @@ def types() -> tuple[str, ...]:
 
 @cache
 def _identity() -> str:
+    import torch
+
     from curation.models import identity
 
-    return f"{identity(ENCODER)}|{xxhash.xxh3_64_hexdigest(WEIGHTS.read_bytes())}|{TOKENS}|{POOLED}"
+    where = "cuda" if torch.cuda.is_available() else "cpu"  # where the model is loaded in bfloat16
+    return f"{identity(MODEL)}|{where}|{xxhash.xxh3_64_hexdigest(WEIGHTS.read_bytes())}|{LAYERS}|{TOKENS}|{AROUND}|{POOLED}"
+
+
+def lower(model: Any) -> Any:
+    """The model's body without its last layers, its last norm and what predicts words.
+
+    Positions and the scale of the embedding are rounded to bfloat16, as they were when the additions were learned.
+    """
+    import torch
+
+    body = model.model
+    body.rotary_emb.bfloat16()
+    body.embed_tokens.embed_scale = body.embed_tokens.embed_scale.bfloat16()
+    body.layers = body.layers[:LAYERS]
+    body.norm = torch.nn.Identity()
+    return body
 
 
 @cache
 def _model() -> tuple[Any, Any, Any]:
-    """Tokenizer, encoder with the additions in its weights, head."""
+    """Tokenizer, lower layers with the additions in their weights, head."""
     import torch
     from safetensors import safe_open
 
-    from curation.models import load_encoder
+    from curation.models import load_language_model, load_tokenizer
 
-    first: Any = load_encoder(ENCODER)[0]
-    bert, tokenizer = first.auto_model, first.tokenizer
+    body = lower(load_language_model(MODEL)).float()
     with safe_open(WEIGHTS, "pt") as file:
         scale = float(file.metadata()["scale"])
         given = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -87,28 +106,40 @@ def _model() -> tuple[Any, Any, Any]:
     with torch.no_grad():
         for name in (n[:-2] for n in given if n.endswith(".A")):
             layer, inner = name.split(".", 1)
-            linear = bert.encoder.layer[int(layer)].get_submodule(inner)
-            linear.weight += scale * given[f"{name}.B"] @ given[f"{name}.A"]
-    return tokenizer, bert.eval(), head.eval()
+            weight = body.layers[int(layer)].get_submodule(inner).weight
+            weight += (scale * given[f"{name}.B"] @ given[f"{name}.A"]).to(weight.device)
+    return load_tokenizer(MODEL), body, head.to(body.device).eval()
 
 
 def encode(tokenizer: Any, texts: Sequence[Text]) -> list[list[int]]:
-    """Token ids of each: the request, and where there is an answer its tokens behind the request's end mark."""
-    requests, answers = (
-        tokenizer([t[side] for t in texts], truncation=True, max_length=TOKENS[side])["input_ids"] for side in (0, 1)
-    )
-    return [r + a[1:] if t[1] else r for r, a, t in zip(requests, answers, texts, strict=True)]
+    """Token ids of each: what stands around request and answer, and their first tokens."""
+    first, between, last = (tokenizer(part, add_special_tokens=not i)["input_ids"] for i, part in enumerate(AROUND))
+    sides = [
+        tokenizer([t[side] for t in texts], add_special_tokens=False, truncation=True, max_length=TOKENS[side])["input_ids"]
+        for side in (0, 1)
+    ]  # fmt: skip
+    return [[*first, *request, *between, *answer, *last] for request, answer in zip(*sides, strict=True)]
+
+
+def pooled(states: Any, lengths: Any) -> Any:
+    """What the head gets of the tokens' states: their mean and the last one, each of the length POOLED."""
+    import torch
+
+    there = (torch.arange(states.shape[1], device=states.device)[None] < lengths[:, None])[..., None]
+    mean = (states * there).sum(1) / lengths[:, None]
+    last = states[torch.arange(len(lengths)), lengths - 1]
+    return torch.cat([torch.nn.functional.normalize(part, dim=1) for part in (mean, last)], 1) * POOLED
 
 
 def _scores(texts: Sequence[Text]) -> Any:
     import numpy as np
     import torch
 
-    tokenizer, bert, head = _model()
+    tokenizer, body, head = _model()
     rows = [torch.tensor(row) for row in encode(tokenizer, texts)]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id)
-    mask = (torch.arange(ids.shape[1])[None] < torch.tensor([[len(row)] for row in rows])).long()
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # behind the text, where no state sees it
+    lengths = torch.tensor([len(row) for row in rows], device=body.device)
     with torch.inference_mode():
-        hidden = bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        scores = head((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True) * POOLED).double().numpy()
+        states = body(input_ids=ids.to(body.device), use_cache=False).last_hidden_state
+        scores = head(pooled(states, lengths)).double().cpu().numpy()
     return np.round(scores - scores.mean(axis=1, keepdims=True), 2)

@@ -1,9 +1,9 @@
 """The labeller: task type and subtype from the form of a row, the words of its request, its meaning and the taxonomy's exemplars.
 
-A log-linear model. Cues (cues.py) have weights set by hand; weights.csv holds what fitting on development rows added to
-them, and the weights of single words and forms (`python -m benchmarks.label_fit` makes it). The exemplars add how like them
-a request reads, and reader.py what a small encoder takes it to ask for; the softmax of the sums is the confidence. No endpoint
-is asked, and a row's label depends on that row alone.
+A log-linear model. Cues (cues.py) have weights set by hand; weights.csv holds what fitting on development rows added to them, and
+the weights of single words and forms (`python -m benchmarks.label_fit` makes it). The exemplars add how like them a request reads,
+and reader.py what a small language model takes it to ask for; the softmax of the sums is the confidence. No endpoint is asked, and
+a row's label depends on that row alone.
 """
 
 from __future__ import annotations
