@@ -2,8 +2,7 @@
 
 Low-rank additions (LoRA, Hu et al. 2021, rank 16) in the lower layers of Gemma 3 270M and a linear head, by cross entropy on the
 rows of benchmarks/label_fit.py: lessons, labelled public rows, exemplars. One token in twelve is masked and one answer in ten
-left out, so that no single word decides. `--more --epochs 1` then goes on over the public rows alone (8 minutes), which stand nearest
-to what people bring. 350 public rows and 350 lessons are held out: each epoch says how many of them are
+left out, so that no single word decides. 350 public rows and 350 lessons are held out: each epoch says how many of them are
 right. `--blend` fits on them the weights of words and reader that stand in task_type.py as BOTH, the words scored by a fit without
 those rows (a minute). What the labeller is measured on (starter rows, labels_400.csv) has no part in it. Products are in bfloat16,
 which is three times as fast on processors that have it and many times slower on others.
@@ -30,7 +29,6 @@ MASKED, NO_ANSWER = 0.08, 0.1
 TOKENS = 2048  # longest row × rows in a step
 RATES = (4e-4, 2e-3)  # additions, head
 WEIGHT = {"public": 1.5}  # of a row in the loss, 1 for others: real requests are fewer and say it worse
-MORE = 0.375  # of the rates, in the last epoch
 MASK = 3  # the token in place of masked ones: <unk>
 SEED = 1
 
@@ -55,8 +53,7 @@ def batches(lengths: list[int], chosen: list[int], budget: int, rng: random.Rand
     return found
 
 
-def fit(out: Path, epochs: int, more: bool) -> None:
-    """Write `out`; with `more` it is read first, and learns on from the public rows alone, at lower rates."""
+def fit(out: Path, epochs: int) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
     from safetensors.torch import save_file
@@ -65,8 +62,7 @@ def fit(out: Path, epochs: int, more: bool) -> None:
     rng = random.Random(SEED)
     data = label_fit.said()
     held = held_out([kind for kind, *_ in data])
-    learn = [i for i, (kind, *_) in enumerate(data) if i not in held and (kind == "public" or not more)]
-    rates = [rate * (MORE if more else 1) for rate in RATES]
+    learn = [i for i in range(len(data)) if i not in held]
     said = [type_ for *_, type_ in data]
     types = [t for t in taxonomy.load(label_fit.TREE).types if t in set(said)]
     want = torch.tensor([types.index(t) for t in said])
@@ -108,16 +104,9 @@ def fit(out: Path, epochs: int, more: bool) -> None:
     net: Any = get_peft_model(Reader(), lora)
     dropout: Any = net.base_model.model.drop
     named = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
-    if more:
-        from safetensors.torch import load_file
-
-        kept = load_file(out)
-        with torch.no_grad():
-            for name, value in named:
-                value.copy_(kept[_short(name)])
     groups = [[p for n, p in named if ("head" in n) == is_head] for is_head in (False, True)]
     optimizer = torch.optim.AdamW(
-        [{"params": g, "lr": r} for g, r in zip(groups, rates, strict=True)], weight_decay=0.01
+        [{"params": g, "lr": r} for g, r in zip(groups, RATES, strict=True)], weight_decay=0.01
     )
     total = epochs * len(batches(lengths, learn, TOKENS, random.Random(0)))
     step, start = 0, time.monotonic()
@@ -125,7 +114,7 @@ def fit(out: Path, epochs: int, more: bool) -> None:
         dropout.train()
         for part in batches(lengths, learn, TOKENS, rng):
             share = min(1.0, step / 50) * (0.05 + 0.95 * max(0.0, 1 - step / total))
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, RATES, strict=True):
                 group["lr"] = rate * share
             losses = torch.nn.functional.cross_entropy(net(part), want[part], label_smoothing=0.05, reduction="none")
             loss = (losses * weight[part]).mean()
@@ -186,13 +175,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=reader.WEIGHTS)
-    parser.add_argument("--more", action="store_true", help="go on from --out, over the public rows alone")
     parser.add_argument("--blend", action="store_true", help="only find the weights of words and reader")
     options = parser.parse_args()
     if options.blend:
         blend()
     else:
-        fit(options.out, options.epochs, options.more)
+        fit(options.out, options.epochs)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import json
 import shutil
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import numpy as np
@@ -46,7 +48,18 @@ LAYER = {
 
 
 def gguf(source: Path, target: Path) -> None:
-    """A causal model. Loaded from GGUF it counts as quantized and cannot be saved, so its weights move to a plain one."""
+    """A causal model. Loaded from GGUF it counts as quantized and cannot be saved, so its weights move to a plain one.
+
+    transformers takes the file apart three times, for config, weights and tokenizer, in 10 s each where the vocabulary has
+    262,144 words; here it is given what was found the first time.
+    """
+    from gguf import GGUFReader
+
+    with mock.patch("gguf.GGUFReader", lru_cache(1)(GGUFReader)):
+        _gguf(source, target)
+
+
+def _gguf(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -54,9 +67,7 @@ def gguf(source: Path, target: Path) -> None:
     logging.disable_progress_bar()
     named = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     quantized = AutoModelForCausalLM.from_pretrained(**named, dtype=torch.float32)
-    config = copy.deepcopy(
-        quantized.config
-    )  # reading it from the file again takes seconds where the vocabulary is large
+    config = copy.deepcopy(quantized.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     with torch.device("meta"):  # no weights drawn at random only to be replaced

@@ -34,10 +34,8 @@ LIKENESS_ALONE = 2.0  # for a type that has no cue: one that was added to the ta
 OWN_CUE = 4.0  # a pattern in the taxonomy file: above any one cue here
 FLOOR = {"open_qa": 0.5}  # what most requests are that say nothing of themselves
 SHARPNESS = (0.9, 0.8)  # type, subtype: inverse temperatures that make confidence the share right, on unseen rows
-BOTH = (
-    0.55,
-    0.65,
-)  # weights of words and reader where both speak: `python -m benchmarks.reader_fit --blend` tells how they do
+BOTH = (0.4, 0.8)  # of words and reader where both speak: `python -m benchmarks.reader_fit --blend` tells how they do
+CERTAIN = 0.99  # where words are as sure as this (three rows in ten), the reader is not asked: as many labels are right
 UNKNOWN = 1.0  # a type that the reader does not know is given its best score less this: words and exemplars decide
 _BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
 _PARTS = ("ask", "body", "system", "answer", "turns")
@@ -55,17 +53,31 @@ def assign(
 
     `by_meaning`: whether the reader has a say; without it no model is loaded.
     """
+    import numpy as np
+
     scorer = Scorer(taxonomy)
-    found: list[Said] = []
+    by_form: list[Said | None] = []
+    by_words = []
     rows = records.select("kind", "text", "tools", "messages")
-    read = _read(records, progress) if by_meaning else None
     for start in range(0, rows.height, BATCH):
-        found += _batch(rows.slice(start, BATCH), scorer, None if read is None else read[start : start + BATCH])
+        told, forms = _forms(rows.slice(start, BATCH))
+        by_form += told
+        by_words.append(scorer.scores(forms).astype(np.float32))  # exact: sums of eighths
         progress("label: rows", min(start + BATCH, rows.height), rows.height)
-    return found
+    if not by_words:
+        return []
+    scores = np.concatenate(by_words)
+    asking = [i for i, told in enumerate(by_form) if told is None]
+    read = np.full((len(asking), len(scorer.types)), np.nan)
+    if by_meaning and asking:
+        unsure = scorer.unsure(scores)
+        read[unsure] = scorer.by_type(_read(records[np.array(asking)[unsure]], progress))
+    asked = iter(scorer.label(scores, read))
+    return [told if told is not None else next(asked) for told in by_form]
 
 
-def _batch(rows: pl.DataFrame, scorer: Scorer, read: Any) -> list[Said]:
+def _forms(rows: pl.DataFrame) -> tuple[list[Said | None], list[form.Form]]:
+    """What the form of each row says of it, None where it says nothing; the forms of those rows."""
     said: list[Said | None] = []
     forms: list[form.Form] = []
     for kind, text, tools, messages in rows.iter_rows():
@@ -73,22 +85,15 @@ def _batch(rows: pl.DataFrame, scorer: Scorer, read: Any) -> list[Said]:
         said.append(told)
         if told is None:
             forms.append(form.read(messages or ()))
-    asked = iter(scorer.label(forms, None if read is None else read[[told is None for told in said]]))
-    return [told if told is not None else next(asked) for told in said]
+    return said, forms
 
 
 def _read(records: pl.DataFrame, progress: Progress) -> Any:
-    """Rows × the reader's types; zeros for rows that their form labels."""
-    import numpy as np
-
+    """Rows × the reader's types."""
     from curation.label import reader
 
-    asks = (pl.col("kind") != "text") & pl.col("tools").is_null()
-    sides = rec.sides(records).select("prompt", "system", "answer", asks=asks)
-    found = np.zeros((records.height, len(reader.types())))
-    texts = [reader.text(prompt, system, answer) for prompt, system, answer, asks in sides.iter_rows() if asks]
-    found[sides["asks"].to_numpy()] = reader.read(texts, progress)
-    return found
+    sides = rec.sides(records).select("prompt", "system", "answer")
+    return reader.read([reader.text(*row) for row in sides.iter_rows()], progress)
 
 
 def _text(text: str) -> Said:
@@ -216,19 +221,24 @@ class Scorer:
             totals[i] += self.by_feature[known].sum(axis=0) + self.likeness * like
         return totals
 
-    def label(self, forms: Sequence[form.Form], read: Any = None) -> list[Said]:
+    def unsure(self, scores: Any) -> Any:
+        """Of the rows of `scores`, which the words leave in doubt: a mask."""
+        import numpy as np
+
+        words = scores[:, : len(self.types)].astype(np.float64) * SHARPNESS[0]
+        return 1 / np.exp(words - words.max(axis=1, keepdims=True)).sum(axis=1) < CERTAIN
+
+    def label(self, scores: Any, read: Any) -> list[Said]:
         """The most probable type, and within it the most probable subtype, whose confidence is the product of both.
 
-        `read`: forms × the reader's types, None when words alone decide.
+        `scores`: rows × labels, from `scores`. `read`: rows × types, not a number where the reader was not asked.
         """
+        import numpy as np
+
         said: list[Said] = []
-        if not forms:
-            return said
-        rows = self.scores(forms)
-        count = len(self.types)
-        whole = (
-            rows[:, :count] * SHARPNESS[0] if read is None else rows[:, :count] * BOTH[0] + self.by_type(read) * BOTH[1]
-        )
+        rows = scores.astype(np.float64)
+        words = rows[:, : len(self.types)]
+        whole = np.where(np.isnan(read), words * SHARPNESS[0], words * BOTH[0] + np.nan_to_num(read) * BOTH[1])
         for row, of_types in zip(rows, whole, strict=True):
             best, sure = _softmax(of_types, 1.0)
             span = self.spans[self.types[best]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from curation import records as rec
-from curation.label import reader, task_type, taxonomy
+from curation.label import form, reader, task_type, taxonomy
 
 ROOT = Path(__file__).parent.parent.parent
 TREE = taxonomy.load(ROOT / "curation/label/taxonomy.yaml")
@@ -60,6 +60,20 @@ def test_a_type_that_it_does_not_know_is_left_to_words():
     read = np.zeros((1, len(reader.types())))
     read[0, reader.types().index("math")] = 3.0
     assert scorer.by_type(read).tolist() == [[0.0, 3.0 - task_type.UNKNOWN]]
+
+
+def test_where_words_are_sure_the_reader_is_not_asked(monkeypatch):
+    prompts = ["Translate into Chinese: good morning", "hm"]
+    scorer = task_type.Scorer(TREE)
+    scores = scorer.scores([form.read([rec.message("user", p), rec.message("assistant", "…")]) for p in prompts])
+    assert scorer.unsure(scores).tolist() == [False, True]
+    asked = []
+    monkeypatch.setattr(
+        reader, "read", lambda texts, progress: asked.extend(texts) or np.eye(1, len(reader.types())) * 9
+    )
+    said = task_type.assign(frame(*prompts), TREE)
+    assert asked == [("hm", "…")]
+    assert [s[0] for s in said] == ["translation", reader.types()[0]]
 
 
 def test_words_alone_load_no_model(monkeypatch):
