@@ -31,7 +31,8 @@ def walk() -> Walker:
     """`walk(sources, encode=None, perplexity=0)` → Walk, with the real signals under the default params.
 
     `encode`: ids whose rows are encoded for semantic pairs (all when None), since an encoder takes its time. `perplexity`:
-    every how many rows are read by the language model, which takes its time too; its rules see no value for the others.
+    every how many rows are read by the language model, which takes its time too; its rules see no value for the others,
+    and labels are by words alone where it is 0.
     """
     from curation import score
     from curation.clean import CleanParams, clean
@@ -50,7 +51,7 @@ def walk() -> Walker:
             signals[name] = _padded(score.compute(name, some, settings, have=signals), records)
         judged = records.gather_every(perplexity) if perplexity else records.clear()
         signals["perplexity"] = _padded(score.compute("perplexity", judged, settings), records)
-        labels = label(records, taxonomy.load(ROOT / LabelParams().taxonomy), LabelParams())
+        labels = label(records, taxonomy.load(ROOT / LabelParams().taxonomy), LabelParams(by_meaning=perplexity > 0))
         kept, dropped = clean(records, signals, labels, CleanParams(), evaluation=ROOT / "data/evaluation")
         return Walk(raw, quarantine, edits, kept, dropped)
 

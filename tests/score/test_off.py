@@ -110,7 +110,7 @@ def without() -> dict[str, pl.DataFrame]:
 
 def test_label_clean_health_and_the_split_work_without_them(without):
     assert sorted(off(without)) == sorted(ALL)
-    labels = label(rows(), taxonomy.load(taxonomy_file()), LabelParams())
+    labels = label(rows(), taxonomy.load(taxonomy_file()), LabelParams(by_meaning=False))
     kept, dropped = clean(rows(), without, labels, CleanParams())
     assert kept["id"].to_list() == ["a", "b"]
     assert dropped.select("id", "rule", "duplicate_of").rows() == [("c", "exact_duplicate", "b")]
