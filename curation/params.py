@@ -6,7 +6,7 @@ import difflib
 import typing
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from curation.errors import ConfigError
 
@@ -46,6 +46,9 @@ def _fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
     """Field names of the model that `loc` (a pydantic error location) leads to."""
     current: Any = model
     for part in loc:
+        if isinstance(current, type) and issubclass(current, RootModel):  # of entries by name
+            current = typing.get_args(current.model_fields["root"].annotation)[1]
+            continue
         if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
             current = current.model_fields[part].annotation
             for inner in typing.get_args(current):

@@ -214,9 +214,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
         from curation.report import terminal, training
 
-        merging = training.merge(overall, by_task)
-        assert merging
-        terminal.show_merge(Console(highlight=False), merging)
+        terminal.show_merge(Console(highlight=False), training.merge(said.partition(":")[0], overall, by_task))
     print(said)
     return 0
 

@@ -1,8 +1,8 @@
-"""Merge adapters and score the result beside its parents. Run by `dvc repro merge`, `python -m pipelines.merge`, `curation merge`.
+"""Merge adapters and score the result beside its parents: `dvc repro merge@NAME`, `python -m pipelines.merge NAME`, `curation merge`.
 
-The stage reads merge.adapters and has nothing to do while it is empty. The command takes any adapters and leaves the stage's
-files alone. An adapter is a folder, or a git revision, branch, tag or DVC experiment, whose models/adapter is meant; REV:FOLDER
-names another folder there.
+params.yaml: merge names the adapters that stages make. The command takes any adapters and leaves the stages' files alone.
+An adapter is a folder, or a git revision, branch, tag or DVC experiment, whose models/adapter is meant; REV:FOLDER names another
+folder there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,39 +19,32 @@ from uuid import uuid4
 from curation.errors import ConfigError, DataError
 from pipelines import params, paths
 from pipelines.stage import Bar, run, write_json
-from train.params import MergeParams
-
-OVERALL, BY_TASK = paths.REPORTS / "merge.json", paths.REPORTS / "merge_by_task.json"
+from train.params import MergeParams, MergesParams
 
 
-def work() -> str:
-    settings = params.load("merge", MergeParams)
-    if not settings.adapters:
-        shutil.rmtree(paths.MERGED, ignore_errors=True)
-        paths.MERGED.mkdir(parents=True)  # DVC wants to find what a stage says it makes
-        for report in (OVERALL, BY_TASK):
-            write_json({}, report)
-        return "nothing to merge: merge.adapters is empty"
-    overall, by_task = merged(settings, paths.MERGED)
-    write_json(overall, OVERALL)
-    write_json(by_task, BY_TASK)
+def work(name: str) -> str:
+    named = params.load("merge", MergesParams)
+    if name not in named.root:
+        known = ", ".join(named.root) or "none"
+        raise ConfigError(f"merge.{name}: not in params.yaml, whose section merge names {known}; add it there.")
+    named.check()
+    overall, by_task = merged(named.root[name], paths.MERGED / name)
+    write_json(overall, paths.MERGED_SCORES / f"{name}.json")
+    write_json(by_task, paths.MERGED_SCORES / f"{name}_by_task.json")
     return summary(overall)
 
 
 def command(given: dict[str, Any], out: Path | None, scored: bool) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """`curation merge`: as params.yaml says except for what was `given`; the sentence to print, and the scores in OUT/scores.json."""
+    """`curation merge`: what was `given`, else the defaults; the sentence to print, and the scores in OUT/scores.json."""
     warnings.simplefilter("ignore", FutureWarning)  # as in stages
-    there = params.load("merge", MergeParams).model_dump()
-    if "adapters" in given:
-        there["weights"] = None  # those of params.yaml are for other adapters
-    settings = params.parse(MergeParams, there | given, "merge")
+    settings = params.parse(MergeParams, given, "merge")
     if not settings.adapters:
         raise ConfigError("no adapters; name two folders, revisions or experiments: `curation merge ADAPTER ADAPTER`.")
     target = out or Path(f"models/merged-{settings.method}")
-    if target.resolve() == paths.MERGED.resolve():
+    if paths.MERGED.resolve() in (target.resolve(), target.resolve().parent):
         raise ConfigError(
-            f"--out {target}: belongs to the stage merge, whose next run would overwrite it; name another folder, or set "
-            "merge.adapters in params.yaml."
+            f"--out {target}: belongs to the stages of merge, whose next run would overwrite it; name another folder, or an entry "
+            "in params.yaml: merge."
         )
     overall, by_task = merged(settings, target, scored)
     if not scored:
@@ -202,4 +196,4 @@ def summary(overall: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run("merge", work)
+    run(f"merge@{sys.argv[1]}", lambda: work(sys.argv[1]))

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
+from pydantic import BaseModel
 
 from curation.errors import ConfigError
-from curation.params import Params, parse
+from curation.params import parse
 
 if TYPE_CHECKING:
     from curation.mix import MixParams
-    from train.params import MergeParams
+    from train.params import MergesParams
 
 PARAMS = Path("params.yaml")
-P = TypeVar("P", bound=Params)
+P = TypeVar("P", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -52,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def models() -> dict[str, type[Params]]:
+def models() -> dict[str, type[BaseModel]]:
     """Section → its model. Imported late: each room brings its own."""
     from curation.clean import CleanParams
     from curation.ingest import IngestParams
@@ -63,12 +64,12 @@ def models() -> dict[str, type[Params]]:
     from curation.report import ReportParams
     from curation.score import ScoreParams
     from curation.synthesize import SynthesizeParams
-    from train.params import EvaluateParams, GateParams, MergeParams, TrainParams
+    from train.params import EvaluateParams, GateParams, MergesParams, TrainParams
 
     return {
         "render": RenderParams, "ingest": IngestParams, "repair": RepairParams, "score": ScoreParams,
         "label": LabelParams, "clean": CleanParams, "synthesize": SynthesizeParams, "mix": MixParams,
-        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "merge": MergeParams,
+        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "merge": MergesParams,
         "report": ReportParams,
     }  # fmt: skip
 
@@ -99,7 +100,7 @@ def load(section: str, model: type[P], path: Path = PARAMS) -> P:
     return parse(model, text.get(section) or {}, section)
 
 
-def check(path: Path = PARAMS) -> dict[str, Params]:
+def check(path: Path = PARAMS) -> dict[str, BaseModel]:
     """Every section parsed; raises one ConfigError that names every fault of the file."""
     parsed, faults = {}, []
     for section, model in models().items():
@@ -115,7 +116,7 @@ def check(path: Path = PARAMS) -> dict[str, Params]:
         faults.append(str(error))
     try:
         if "merge" in parsed:
-            cast("MergeParams", parsed["merge"]).factors()
+            cast("MergesParams", parsed["merge"]).check()
     except ConfigError as error:
         faults.append(str(error))
     if faults:

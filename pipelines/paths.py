@@ -19,6 +19,7 @@ MIXED = Path("data/mixed")
 TAXONOMY = Path("curation/label/taxonomy.yaml")
 ADAPTER = Path("models/adapter")
 MERGED = Path("models/merged")
+MERGED_SCORES = Path("reports/merged")
 TRAINING = Path("reports/training")  # DVCLive's files
 CONSUMED = Path("models/consumed.parquet")
 REPORTS = Path("reports")

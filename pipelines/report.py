@@ -42,8 +42,7 @@ def read(settings: ReportParams, *, light: bool = False) -> Run:
         scores_by_task=_json(paths.REPORTS / "scores_by_task.json"),
         cases=() if light else _cases(paths.REPORTS / "cases.jsonl"),
         gate=_json(paths.REPORTS / "gate.json"),
-        merge=_json(paths.REPORTS / "merge.json"),
-        merge_by_task=_json(paths.REPORTS / "merge_by_task.json"),
+        merges=_merges(),
         interval=params.load("evaluate", EvaluateParams).interval,
         truth=None if light else _truth(settings.truth),
         audit=() if light else _audit(),
@@ -81,6 +80,15 @@ def _frame(path: Path, columns: tuple[str, ...] | None = None) -> pl.DataFrame |
         return records.read(path)
     have = pl.read_parquet_schema(path)
     return records.read(path, columns=[c for c in columns if c in have])
+
+
+def _merges() -> dict[str, tuple[Any, Any]]:
+    """Scores of each merged adapter that params.yaml names, overall and by task type."""
+    from train.params import MergesParams
+
+    names = params.load("merge", MergesParams).root
+    found = {name: [_json(paths.MERGED_SCORES / f"{name}{part}.json") for part in ("", "_by_task")] for name in names}
+    return {name: (overall, by_task) for name, (overall, by_task) in found.items() if overall}
 
 
 def _json(path: Path) -> Any:

@@ -75,18 +75,21 @@ def overridden(text: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[st
     """params.yaml as it will be under these overrides; raises ConfigError for a key that is not in it or a value not accepted."""
     changed = copy.deepcopy(dict(text))
     for key, value in overrides.items():
-        *above, last = key.split(".")
+        *above, last = key.removeprefix("+").split(".")
         place: Any = changed
+        new = key.startswith("+")  # as DVC takes it: the key need not be there
         for part in above:
+            if new and isinstance(place, dict):
+                place.setdefault(part, {})
             place = place.get(part) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or last not in place:
+        if not isinstance(place, dict) or (last not in place and not new):
             raise ConfigError(f"{key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
         try:
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"{key}: {value!r} is not YAML; quote it or mend its brackets.") from None
     models = params.models()
-    for section in {key.split(".")[0] for key in overrides}:
+    for section in {key.removeprefix("+").split(".")[0] for key in overrides}:
         params.parse(models[section], changed[section] or {}, section)
     return changed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 from curation.errors import ConfigError, DataError
 from pipelines import merge, params
 
-PARAMS = "render: {model: tiny}\nmerge: {adapters: [], method: linear, weights: [0.2, 0.8]}\n"
+PARAMS = "render: {model: tiny}\nmerge: {mild: {adapters: [a, b], weights: [0.2, 0.8]}}\n"
 
 
 @pytest.fixture
@@ -44,22 +43,20 @@ def adapter(folder: Path, value: float, base: str = "tiny") -> Path:
     return folder
 
 
-def test_without_adapters_the_stage_leaves_nothing_behind(project):
-    adapter(project / "models/merged", 1.0)
-    assert merge.work() == "nothing to merge: merge.adapters is empty"
-    assert list((project / "models/merged").iterdir()) == []
-    assert (
-        (project / "reports/merge.json").read_text() == (project / "reports/merge_by_task.json").read_text() == "{}\n"
-    )
-
-
-def test_the_stage_starts_no_library_when_there_is_nothing_to_merge(project):
-    code = (
-        "import sys, pipelines.merge as m; m.work(); print([n for n in ('torch', 'polars', 'dvc') if n in sys.modules])"
-    )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+def test_a_stage_makes_the_adapter_of_its_name_and_scores_it(project, monkeypatch):
+    adapter(project / "a", 1.0), adapter(project / "b", 4.0)
+    (project / "data/mixed").mkdir(parents=True)
+    monkeypatch.setattr("curation.records.read", lambda *_: pl.DataFrame({"id": ["r1"]}))
+    monkeypatch.setattr("train.merge_scores.evaluations", lambda *_: {})
+    models = {"merged": {"nll": 2.5, "benchmark": 0.5}}
+    monkeypatch.setattr("train.merge_scores.scores", lambda *_: ({"models": models}, {"math": {"rows": 3}}))
+    assert merge.work("mild") == "linear, held-out loss merged 2.5000; benchmark 0.500"
+    assert json.loads((project / "models/merged/mild/lineage.json").read_text())["weights"] == [0.2, 0.8]
+    assert json.loads((project / "reports/merged/mild.json").read_text())["adapters"]["parent_2"]["name"] == "b"
+    assert json.loads((project / "reports/merged/mild_by_task.json").read_text()) == {"math": {"rows": 3}}
+    with pytest.raises(ConfigError) as error:
+        merge.work("bold")
+    assert str(error.value) == "merge.bold: not in params.yaml, whose section merge names mild; add it there."
 
 
 def test_the_command_merges_folders(project):
@@ -86,8 +83,8 @@ def test_the_command_merges_folders(project):
         (
             {"adapters": ["a", "b"]},
             "models/merged",
-            "--out models/merged: belongs to the stage merge, whose next run would overwrite it; name another folder, or set "
-            "merge.adapters in params.yaml.",
+            "--out models/merged: belongs to the stages of merge, whose next run would overwrite it; name another folder, or an entry "
+            "in params.yaml: merge.",
         ),
         (
             {"adapters": ["a", "b"], "weights": [1.0, 1.0, 1.0]},
@@ -124,10 +121,36 @@ def test_what_cannot_be_merged_gets_one_line(project, given, out, said):
     assert not list(project.glob("**/*.part"))
 
 
-def test_check_tells_weights_that_do_not_fit(project):
-    (project / "params.yaml").write_text(PARAMS.replace("[]", "[a, b, c]"))
-    with pytest.raises(ConfigError, match=r"(?m)^merge\.weights: found 2 for 3 adapters; give one each, or null\.$"):
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{mild: {adapters: [a], weights: null}}", "merge.mild.adapters: found 1; two or more accepted."),
+        ("{mild: {}}", "merge.mild.adapters: found 0; two or more accepted."),
+        ("{mild: {adapters: [a, b, c], method: slerp}}", "merge.mild.adapters: found 3; two for slerp accepted."),
+        (
+            "{mild: {adapters: [a, b, c], weights: [0.2, 0.8]}}",
+            "merge.mild.weights: found 2 for 3 adapters; give one each, or null.",
+        ),
+        (
+            "{mild: {adapters: [a, b], methd: ties}}",
+            "merge.mild.methd: unknown key; accepted: adapters, density, method, rank, seed, weights; did you mean 'method'?",
+        ),
+        (
+            "{adapters: [a, b], method: ties}",
+            "merge: found {'adapters': ['a', 'b'], 'method': 'ties'}; value error, adapters is no mapping; NAME: {adapters: [A, B], "
+            "method: …} is accepted.",
+        ),
+        (
+            "{a/b: {adapters: [a, b]}}",
+            "merge: found {'a/b': {'adapters': ['a', 'b']}}; value error, 'a/b' names files; letters, digits, _ and - are accepted.",
+        ),
+    ],
+)
+def test_check_tells_what_is_wrong_with_an_entry(project, section, said):
+    (project / "params.yaml").write_text(f"render: {{model: tiny}}\nmerge: {section}\n")
+    with pytest.raises(ConfigError) as error:
         params.check(project / "params.yaml")
+    assert said in str(error.value).splitlines()
 
 
 def test_what_is_known_of_this_runs_adapter(project):

@@ -51,9 +51,19 @@ def test_every_ready_grid_is_accepted_by_params_and_changes_them():
         assert sum(changed != TEXT for changed in made) >= len(made) - 1, name
 
 
+def test_a_plus_adds_what_is_not_there():
+    given = sweep.parse_sets(["+merge.mild.adapters=[a,b]", "+merge.mild.method=ties,slerp"])
+    found = sweep.runs([given], TEXT)
+    assert words(found) == ["method-ties", "method-slerp"]
+    changed = [sweep.overridden(TEXT, overrides)["merge"] for overrides in found.values()]
+    assert changed == [{"mild": {"adapters": ["a", "b"], "method": method}} for method in ("ties", "slerp")]
+    assert TEXT["merge"] == {}
+
+
 @pytest.mark.parametrize(
     ("overrides", "fault"),
     [
+        ({"+merge.mild.methd": "ties"}, "merge.mild.methd: unknown key"),
         ({"mix.repaly": "0.1"}, "mix.repaly: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay.share": "0.1"}, "mix.replay.share: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay": "2"}, "mix.replay"),

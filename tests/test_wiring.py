@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import typing
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(p for room in ("curation", "pipelines", "train") for p in (ROOT / room).rglob("*.py"))
@@ -115,11 +116,16 @@ def test_each_stage_names_its_params(stage):
     }
     text = "\n".join(MODULES[m].read_text(encoding="utf-8") for m in scripts)
     loaded = set(re.findall(r'params\.load\(\s*"(\w+)"', text))
-    assert loaded == named
+    assert loaded == {name.removesuffix(".${key}") for name in named}
 
 
 def leaves(model: type[BaseModel], values: dict, where: str):
-    """(dotted name, field name) of every field, walking into nested models."""
+    """(dotted name, field name, whether it is there) of every field, walking into nested models and entries by name."""
+    if issubclass(model, RootModel):
+        entry = typing.get_args(model.model_fields["root"].annotation)[1]
+        for name, there in values.items():
+            yield from leaves(entry, there, f"{where}.{name}")
+        return
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -128,11 +134,17 @@ def leaves(model: type[BaseModel], values: dict, where: str):
             yield f"{where}.{name}", name, name in values
 
 
+def example_of_a_merge(text: str) -> dict:
+    """The section that stands there as a comment, since nothing is merged by default."""
+    lines = re.search(r"((?:^#   .*\n)+)merge: {}\n", text, re.M).group(1)
+    return {"merge": yaml.safe_load(re.sub(r"^#", "", lines, flags=re.M))}
+
+
 def test_every_params_key_stands_in_the_file_and_is_explained():
     from pipelines import params
 
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
+    values = yaml.safe_load(text) | example_of_a_merge(text)
     missing = [
         dotted
         for section, model in params.models().items()
@@ -154,7 +166,8 @@ def test_every_params_key_is_read_by_code():
     from pipelines import params
 
     code = "\n".join(p.read_text(encoding="utf-8") for p in SOURCES)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text) | example_of_a_merge(text)
     unread = [
         dotted
         for section, model in params.models().items()
@@ -168,6 +181,8 @@ def test_params_file_has_no_fault():
     from pipelines import params
 
     assert set(params.check(ROOT / "params.yaml")) == set(params.models())
+    example = example_of_a_merge((ROOT / "params.yaml").read_text(encoding="utf-8"))["merge"]
+    params.models()["merge"].model_validate(example).check()
 
 
 def test_paths_are_those_of_dvc_yaml():

@@ -19,7 +19,7 @@ MERGED = "merged"
 
 
 def parent(number: int) -> str:
-    """The key of a parent in the scores; parents are counted from 1, in the order of merge.adapters."""
+    """The key of a parent in the scores; parents are counted from 1, in the order of `adapters`."""
     return f"parent_{number}"
 
 
@@ -40,7 +40,7 @@ def evaluations(
 
 
 def scores(found: Mapping[str, Evaluation], params: EvaluateParams) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(overall, by task type) of reports/merge.json and reports/merge_by_task.json; `found` as `evaluations` gives it.
+    """(overall, by task type) of reports/merged/NAME.json and NAME_by_task.json; `found` as `evaluations` gives it.
 
     Overall: model → held-out nats a token and share of benchmark items right; merged minus each parent, with the interval of
     the paired bootstrap; each benchmark task. By task type: rows, tokens, and each model's nats a token.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, RootModel, ValidationInfo, field_validator
 
 from curation.errors import ConfigError
 from curation.params import Params
@@ -82,7 +83,7 @@ class GateParams(Params):
 
 
 class MergeParams(Params):
-    """`params.yaml: merge`. An empty `adapters` merges nothing."""
+    """An entry of `params.yaml: merge`."""
 
     adapters: tuple[str, ...] = ()  # each a folder, or a git revision or experiment whose models/adapter is meant
     method: Literal["linear", "ties", "dare", "dare_ties", "slerp"] = "linear"
@@ -91,19 +92,38 @@ class MergeParams(Params):
     rank: int | None = Field(None, ge=1)  # of the merged adapter; None: the parents' ranks together
     seed: int = Field(17, ge=0, lt=2**32)  # of what dare and dare_ties drop
 
-    def factors(self, adapters: int | None = None) -> tuple[float, ...]:
+    def factors(self, adapters: int | None = None, where: str = "merge") -> tuple[float, ...]:
         """The weight of each of so many adapters (None: those named); raises ConfigError when they do not go together."""
         n = len(self.adapters) if adapters is None else adapters
-        if n == 1 or (self.method == "slerp" and n > 2):
+        if n < 2 or (self.method == "slerp" and n > 2):
             accepted = "two for slerp" if self.method == "slerp" else "two or more"
-            raise ConfigError(f"merge.adapters: found {n}; {accepted} accepted, or none to merge nothing.")
+            raise ConfigError(f"{where}.adapters: found {n}; {accepted} accepted.")
         if self.weights is None:
-            return (1.0 if self.method in ("ties", "dare_ties") else 1 / max(n, 1),) * n
+            return (1.0 if self.method in ("ties", "dare_ties") else 1 / n,) * n
         if len(self.weights) != n:
-            raise ConfigError(f"merge.weights: found {len(self.weights)} for {n} adapters; give one each, or null.")
+            raise ConfigError(f"{where}.weights: found {len(self.weights)} for {n} adapters; give one each, or null.")
         if self.method == "slerp" and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-9):
             raise ConfigError(
-                f"merge.weights: found {', '.join(f'{w:g}' for w in self.weights)}; slerp divides an arc, so weights of 0 and "
+                f"{where}.weights: found {', '.join(f'{w:g}' for w in self.weights)}; slerp divides an arc, so weights of 0 and "
                 "more with sum 1 are accepted, such as 0.3, 0.7."
             )
         return self.weights
+
+
+class MergesParams(RootModel[dict[str, MergeParams]]):
+    """`params.yaml: merge`: the name of each merged adapter to be made, and what of."""
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        for name, entry in value.items() if isinstance(value, dict) else ():
+            if not isinstance(entry, dict):
+                raise ValueError(f"{name} is no mapping; NAME: {{adapters: [A, B], method: …}} is accepted")
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", str(name)):
+                raise ValueError(f"{name!r} names files; letters, digits, _ and - are accepted")
+        return value
+
+    def check(self) -> None:
+        """Raises ConfigError when adapters and weights of an entry do not go together."""
+        for name, entry in self.root.items():
+            entry.factors(where=f"merge.{name}")

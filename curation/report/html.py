@@ -122,7 +122,7 @@ def _numbers(
         "heldout": training.heldout(run),
         "scores": training.by_task(run),
         "benchmark": training.benchmark(run),
-        "merging": training.merge(run.merge, run.merge_by_task),
+        "merges": training.merges(run),
         "cases": training.cases(run, 2 * params.examples),
         "case_counts": training.fates(run),
         "synthesis": recipes,

@@ -50,8 +50,9 @@ class Run:
     scores_by_task: Mapping[str, Any] | None = None
     cases: tuple[Mapping[str, Any], ...] = ()
     gate: Mapping[str, Any] | None = None
-    merge: Mapping[str, Any] | None = None  # empty when nothing was merged
-    merge_by_task: Mapping[str, Any] | None = None
+    merges: Mapping[str, tuple[Any, Any]] = field(
+        default_factory=dict
+    )  # merged adapter → its scores overall, by task type
     interval: float = 0.95  # of the intervals in the scores
     truth: pl.DataFrame | None = None
     audit: tuple[Check, ...] = ()

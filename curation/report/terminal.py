@@ -54,8 +54,7 @@ def show(run: Run, console: Console, page: str | None) -> None:
     for finding in curves.findings if curves else ():
         console.print(f"curve      {plain(finding.en)}")
     _scores(console, run)
-    merging = training.merge(run.merge, run.merge_by_task)
-    if merging:
+    for merging in training.merges(run):
         show_merge(console, merging)
     if run.gate:
         console.print("gate       " + ("[green]passed[/]" if run.gate["passed"] else "[red]not passed[/]"))
@@ -169,7 +168,12 @@ def show_merge(console: Console, merging: training.Merging) -> None:
         console.print(plain(line), soft_wrap=True)
     headers = [plain(merging.called(who)) for who in merging.models]
     for title, unit, lines, form in (
-        (f"merged by {plain(merging.method)}: held-out loss, nats a token", "rows", merging.losses, "{:.4f}"),
+        (
+            f"{plain(merging.name)}, by {plain(merging.method)}: held-out loss, nats a token",
+            "rows",
+            merging.losses,
+            "{:.4f}",
+        ),
         ("benchmark of the same models", "items", merging.benchmark, "{:.1%}"),
     ):
         table = _table(title, ("", "left"), (unit, "right"), *((h, "right") for h in headers))

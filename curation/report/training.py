@@ -126,6 +126,7 @@ def fates(run: Run) -> dict[str, int]:
 class Merging:
     """A merged adapter beside its parents. `models`: base, parent_1, parent_2, …, merged, in this order."""
 
+    name: str
     method: str
     norm_kept: float  # of the wanted change, by its squared norm; below 1 the rank was too small for all of it
     models: tuple[str, ...]
@@ -139,13 +140,17 @@ class Merging:
         return str(self.parents[model]["name"]) if model in self.parents else model
 
 
-def merge(overall: Mapping[str, Any] | None, by_task: Mapping[str, Any] | None) -> Merging | None:
-    """From reports/merge.json and merge_by_task.json; None where nothing was merged."""
-    if not overall:
-        return None
+def merges(run: Run) -> list[Merging]:
+    """The merged adapters of a run, by name."""
+    return [merge(name, *scores) for name, scores in sorted(run.merges.items())]
+
+
+def merge(name: str, overall: Mapping[str, Any], by_task: Mapping[str, Any] | None) -> Merging:
+    """From an adapter's overall scores and those by task type, as `pipelines.merge` writes them."""
     models, groups, tasks = overall["models"], by_task or {}, overall["benchmark"]
     whole = sum(said["rows"] for said in groups.values()), sum(said["items"] for said in tasks.values())
     return Merging(
+        name,
         overall["method"],
         overall["norm_kept"],
         ("base", *overall["adapters"], "merged"),

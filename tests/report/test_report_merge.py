@@ -36,7 +36,7 @@ BY_TASK = {
 
 @pytest.fixture
 def merged(whole):
-    return replace(whole, merge=OVERALL, merge_by_task=BY_TASK)
+    return replace(whole, merges={"mild": (OVERALL, BY_TASK)})
 
 
 @pytest.fixture
@@ -47,26 +47,21 @@ def page(monkeypatch):
 
 
 def test_each_model_has_its_column_in_order():
-    found = training.merge(OVERALL, BY_TASK)
+    found = training.merge("mild", OVERALL, BY_TASK)
     assert [found.called(who) for who in found.models] == ["base", "domain", "<b>exp-[bold]x", "merged"]
     assert [(name, n) for name, n, _ in found.losses] == [("all", 5), ("open_qa", 3), ("math", 2)]
     assert [[by[who] for who in found.models] for _, _, by in found.benchmark] == [[0.25, 0.5, 0.0, 0.75]] * 2
-    assert training.merge({}, {}) is training.merge(None, None) is None
 
 
 def test_the_page_shows_the_merged_model_beside_both_parents(merged, whole, page):
     text = page(merged)
-    assert (
-        "The merged adapter beside its parents" in text
-        and "95.6% of the wanted change was kept, by its squared norm" in text
-    )
+    assert ": <code>mild</code></h3>" in text and "95.6% of the wanted change was kept, by its squared norm" in text
     assert '<th class="num"><code>domain</code></th><th class="num"><code>&lt;b&gt;exp-[bold]x</code></th>' in text
     line = "".join(f'<td class="num">{x}</td>' for x in ("5", "2.500", "2.250", "2.125", "2.062"))
     assert line in text
     assert '<td class="num">2.500</td><td class="num">—</td><td class="num">2.375</td>' in text
     assert "It learned 12 of the held-out rows" in text and "It learned 0" not in text
-    for run in (whole, replace(whole, merge={}, merge_by_task={})):
-        assert "beside its parents" not in page(run)
+    assert "beside its parents" not in page(whole)
 
 
 def test_the_terminal_shows_it_too(merged, whole):
@@ -75,7 +70,7 @@ def test_the_terminal_shows_it_too(merged, whole):
     told = out.getvalue()
     assert "the rank was too small for all of it: 95.6% of the change's squared norm kept" in told
     whole_line = next(
-        line for line in told.split("merged by ties: held-out loss")[1].splitlines() if line.startswith("all")
+        line for line in told.split("mild, by ties: held-out loss")[1].splitlines() if line.startswith("all")
     )
     assert whole_line.split() == ["all", "5", "2.5000", "2.2500", "2.1250", "2.0625"]
     assert "merged − domain (weight 1): -0.1875, -0.250 … -0.100 better" in told
@@ -101,7 +96,7 @@ def test_no_name_is_cut_in_the_terminal(second, width):
         "merged_minus": {who: {"difference": None} for who in names},
     }  # fmt: skip
     console = Console(width=width, record=True, file=io.StringIO())
-    terminal.show_merge(console, training.merge(overall, {"classification": {"rows": 12, "tokens": 9} | task}))
+    terminal.show_merge(console, training.merge("mild", overall, {"classification": {"rows": 12, "tokens": 9} | task}))
     said = console.export_text()
     assert "…" not in said
     assert ("[1]" in said) == ((second, width) != ("general", 200))
