@@ -13,7 +13,7 @@ from pipelines.stage import not_measured, off, run
 
 def work(name: str) -> str:
     from curation.clean import CleanParams, clean
-    from curation.review import verdicts
+    from curation.review import lines, verdicts
     from curation.score import SIGNALS
 
     corpus = paths.CORPORA[name]
@@ -27,9 +27,8 @@ def work(name: str) -> str:
     labels = records.read(corpus.labels)
     against = records.read(corpus.against / "records.parquet", records.LABELLED) if corpus.against else None
     reviewed = verdicts.read(paths.VERDICTS)
-    made = name == "generated"  # made rows are <recipe>/<operation>-<hash>
-    own = {i: verdict for i, verdict in reviewed.items() if ("/" in i) == made}
-    if strange := verdicts.unknown(own, rows["id"], str(paths.VERDICTS), str(corpus.repaired)):
+    own = lines.belonging(reviewed, rows["id"], made=name == "generated")
+    if strange := lines.unknown(own, rows["id"], str(paths.VERDICTS), str(corpus.repaired), "verdicts"):
         logging.getLogger(__name__).warning(strange)
     kept, dropped = clean(
         rows, signals, labels, settings, verdicts=reviewed, evaluation=paths.EVALUATION, against=against

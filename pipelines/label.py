@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -11,13 +12,19 @@ from pipelines.stage import Bar, run
 
 
 def work(name: str) -> str:
-    from curation.label import LabelParams, label, read_reviews, taxonomy
+    from curation.label import LabelParams, label, taxonomy
+    from curation.review import labels as reviews
+    from curation.review import lines
 
     corpus = paths.CORPORA[name]
     settings = params.load("label", LabelParams)
     tree = taxonomy.load(Path(settings.taxonomy))
     rows = records.read(corpus.repaired / "records.parquet", records.SCHEMA)
-    reviewed = read_reviews(paths.REVIEW_LABELS, tree)
+    subtypes = {type_: said.subtypes for type_, said in tree.types.items()}
+    reviewed = reviews.read(paths.REVIEW_LABELS, subtypes, tree.buckets)
+    own = lines.belonging(reviewed, rows["id"], made=name == "generated")
+    if strange := lines.unknown(own, rows["id"], str(paths.REVIEW_LABELS), str(corpus.repaired), "labels"):
+        logging.getLogger(__name__).warning(strange)
     with Bar() as bar:
         labels = label(rows, tree, settings, reviewed=reviewed, progress=bar)
     records.write(labels, corpus.labels, "id")

@@ -11,14 +11,14 @@ from pipelines.stage import Bar, run
 
 def work(name: str) -> str:
     from curation.repair import RepairParams, fixes, repair
+    from curation.review import lines
 
     corpus = paths.CORPORA[name]
     settings = params.load("repair", RepairParams)
     rows = records.read(corpus.came_from / "records.parquet", records.SCHEMA)
-    given = fixes.parse(paths.FIXES.read_text(encoding="utf-8").splitlines(), str(paths.FIXES))
-    given = [
-        fix for fix in given if ("/" in fix.id) == (name == "generated")
-    ]  # made rows are <recipe>/<operation>-<hash>
+    given = fixes.parse(lines.text(paths.FIXES), str(paths.FIXES))
+    mine = lines.belonging([fix.id for fix in given], rows["id"], made=name == "generated")
+    given = [fix for fix in given if fix.id in mine]
     with Bar() as bar:
         repaired, edits = repair(rows, given, settings, bar)
     records.write(repaired, corpus.repaired / "records.parquet", "id")

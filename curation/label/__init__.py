@@ -5,15 +5,12 @@ A person's label (data/review/labels.jsonl) stands above the labeller's and does
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from curation import records as rec
-from curation.errors import ConfigError
 from curation.label import task_type
 from curation.label.taxonomy import Taxonomy
 from curation.params import Params
@@ -63,28 +60,3 @@ def label(
 
 def _said(name: str, value: str, confidence: float, by: str) -> dict[str, Any]:
     return {name: value, f"{name}_confidence": round(confidence, 4), f"{name}_by": by}
-
-
-def read_reviews(path: Path, taxonomy: Taxonomy) -> dict[str, dict[str, str]]:
-    """data/review/labels.jsonl → id → what a person said; raises ConfigError naming the line."""
-    found: dict[str, dict[str, str]] = {}
-    if not path.exists():
-        return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            entry = json.loads(line)
-            id_ = entry["id"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f'{where}: found {error!s}; accepted: {{"id": …, "task_type": …, "by": …}}.') from None
-        if "task_type" in entry and entry["task_type"] not in taxonomy.types:
-            raise ConfigError(f"{where}: task_type is {entry['task_type']!r}; accepted: {', '.join(taxonomy.types)}.")
-        subtypes = taxonomy.types[entry["task_type"]].subtypes if "task_type" in entry else {}
-        if "task_subtype" in entry and entry["task_subtype"] not in subtypes:
-            raise ConfigError(f"{where}: task_subtype is {entry['task_subtype']!r}; accepted: {', '.join(subtypes)}.")
-        if "bucket" in entry and entry["bucket"] not in taxonomy.buckets:
-            raise ConfigError(f"{where}: bucket is {entry['bucket']!r}; accepted: {', '.join(taxonomy.buckets)}.")
-        found[id_] = {"by": "reviewer", **{k: str(v) for k, v in entry.items()}}
-    return found

@@ -7,17 +7,13 @@ A later line for the same place overrules an earlier one.
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from curation.errors import ConfigError, DataError
+from curation.review import lines
 
-# The ids of made records; the names of synthesize's recipes, which repair does not import (a test compares them).
-MADE = re.compile(r"(evol|noise)-[0-9a-f]{16}(?:-\d+)?")
 KEYS = ("id", "message", "content", "by", "note")
 
 
@@ -33,28 +29,9 @@ class Fix:
     where: str = ""  # file:line, for errors
 
 
-def parse(lines: Iterable[str], where: str) -> list[Fix]:
+def parse(text: Iterable[str], where: str) -> list[Fix]:
     """The fixes of a JSONL file; blank lines are skipped. Raises ConfigError with a line for every faulty line."""
-    fixes, faults = [], []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                fixes.append(_fix(line, f"{where}:{number}"))
-            except ConfigError as error:
-                faults.append(str(error))
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return fixes
-
-
-def belonging(fixes: Sequence[Fix], ids: Iterable[str], synthetic: bool) -> list[Fix]:
-    """Those of `fixes` that are meant for the corpus with these ids; one file serves the raw and the generated corpus.
-
-    Records that a recipe made are named for it (`evol-…`). A fix for an id that neither corpus knows stays with the
-    one that its form points to, so that `check` can name it there.
-    """
-    known = set(ids)
-    return [fix for fix in fixes if fix.id in known or bool(MADE.fullmatch(fix.id)) == synthetic]
+    return lines.parse(text, where, _fix)
 
 
 def check(fixes: Sequence[Fix], ids: Iterable[str]) -> None:
@@ -90,21 +67,9 @@ def place(fix: Fix, roles: Sequence[str] | None) -> int | None:
 
 
 def _fix(line: str, where: str) -> Fix:
-    try:
-        value: Any = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{where}: not JSON ({error}); accepted: one object a line with {', '.join(KEYS)}.") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: found {_kind(value)}; accepted: one object a line with {', '.join(KEYS)}.")
-    for key in value:
-        if key not in KEYS:
-            close = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "; remove it."
-            raise ConfigError(f"{where}: unknown key {key!r}; accepted: {', '.join(KEYS)}{hint}")
-    for key, accepted in (("id", "a record's id"), ("content", "the new text, not empty"), ("by", "who made the fix")):
-        if not isinstance(value.get(key), str) or not value[key].strip():
-            found = f"found {json.dumps(value[key], ensure_ascii=False)}" if key in value else "missing"
-            raise ConfigError(f"{where}: {key}: {found}; accepted: {accepted}.")
+    value = lines.entry(line, where, KEYS)
+    lines.word(value, "content", "the new text, not empty", where)
+    lines.word(value, "by", "who made the fix", where)
     index = value.get("message")
     if isinstance(index, bool) or not (index is None or (isinstance(index, int) and index >= 0)):
         raise ConfigError(
@@ -112,16 +77,5 @@ def _fix(line: str, where: str) -> Fix:
         )
     note = value.get("note") or ""
     if not isinstance(note, str):
-        raise ConfigError(f"{where}: note: found {_kind(note)}; accepted: text.")
+        raise ConfigError(f"{where}: note: found {lines.kind(note)}; accepted: text.")
     return Fix(value["id"], index, value["content"], value["by"], note, where)
-
-
-def _kind(value: Any) -> str:
-    return {
-        list: "a list",
-        dict: "an object",
-        str: "text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }.get(type(value), "null")

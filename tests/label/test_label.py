@@ -11,7 +11,7 @@ import pytest
 from curation import label as room
 from curation import records as rec
 from curation.errors import ConfigError
-from curation.label import LabelParams, read_reviews, task_type, taxonomy
+from curation.label import LabelParams, task_type, taxonomy
 
 ROOT = Path(__file__).parents[2]
 COUNCIL = "The council met on Monday to discuss the bridge. " * 8
@@ -131,29 +131,6 @@ def test_a_person_stands_above_the_labeller():
     assert (person["task_type"], person["task_type_confidence"], person["task_type_by"]) == ("reasoning", 1.0, "wei")
     assert (person["task_subtype"], person["task_subtype_by"]) == ("logic", "wei")
     assert (person["bucket"], person["bucket_by"]) == ("domain", "wei")
-
-
-@pytest.mark.parametrize(
-    ("line", "fault"),
-    [
-        ('{"id": "a", "task_type": "poetry"}', "labels.jsonl:1: task_type is 'poetry'; accepted: writing, rewriting,"),
-        (
-            '{"id": "a", "task_type": "math", "task_subtype": "sums"}',
-            "labels.jsonl:1: task_subtype is 'sums'; accepted: arithmetic, word_problem, algebra, probability.",
-        ),
-        (
-            '{"id": "a", "bucket": "math"}',
-            "labels.jsonl:1: bucket is 'math'; accepted: general, math_code, domain, safety, replay.",
-        ),
-        ('{"task_type": "math"}', 'labels.jsonl:1: found \'id\'; accepted: {"id": …, "task_type": …, "by": …}.'),
-    ],
-)
-def test_a_wrong_review_names_its_line(tmp_path, line, fault):
-    path = tmp_path / "labels.jsonl"
-    path.write_text(line + "\n", encoding="utf-8")
-    with pytest.raises(ConfigError) as error:
-        read_reviews(path, TREE)
-    assert fault in str(error.value)
 
 
 def test_a_type_that_a_user_adds_is_found_by_its_cues_and_exemplars(tmp_path):

@@ -7,8 +7,7 @@ import json
 import pytest
 
 from curation.errors import ConfigError, DataError
-from curation.repair.fixes import MADE, Fix, belonging, check, parse, place
-from curation.synthesize import RECIPES
+from curation.repair.fixes import Fix, check, parse, place
 
 GOOD = {"id": "a-1", "message": 1, "content": "新文本", "by": "mei", "note": "价格错了"}
 
@@ -67,18 +66,6 @@ def test_unknown_ids_are_named() -> None:
     assert str(raised.value) == (
         "fixes: no such record: 'q' (f:2); ids are those of records.parquet before repair: correct the id, or delete the line."
     )
-
-
-def test_belonging() -> None:
-    fixes = [Fix("a", None, "x", "jo"), Fix("typo", None, "x", "jo"), Fix("evol-0123456789abcdef", None, "x", "jo")]
-    assert belonging(fixes, ["a"], synthetic=False) == fixes[:2]
-    assert belonging(fixes, ["evol-0123456789abcdef"], synthetic=True) == fixes[2:]
-    assert belonging(fixes, [], synthetic=True) == fixes[2:]
-
-
-def test_made_ids_are_those_of_the_recipes() -> None:
-    assert all(MADE.fullmatch(f"{recipe}-0123456789abcdef") for recipe in RECIPES)
-    assert MADE.pattern.startswith(f"({'|'.join(sorted(RECIPES))})-")
 
 
 def test_place() -> None:
