@@ -88,10 +88,20 @@ def _ingest() -> tuple[str, Break | None]:
 
 
 def _same_content(stage: str, before: pl.DataFrame, after: Any) -> Break | None:
-    now = dict(records.read(after, columns=["id", "content_hash"]).iter_rows())
-    then = before.select("id", "content_hash").iter_rows()
-    changed = [i for i, h in then if i in now and now[i] != h]
-    return Break(stage, f"content changed without a word in {after}", tuple(sorted(changed))) if changed else None
+    """Rows of the file `after` are hashed anew: the hash in a file says nothing of the content beside it."""
+    rows = records.read(after, records.SCHEMA)
+    then = dict(before.select("id", "content_hash").iter_rows())
+    hashed = records.rehash(rows)
+    changed = [i for i, h in hashed.select("id", "content_hash").iter_rows() if h != then.get(i, h)]
+    if changed:
+        return Break(stage, f"content changed without a word in {after}", tuple(sorted(changed)))
+    return _own_hashes(stage, rows, hashed, after)
+
+
+def _own_hashes(stage: str, rows: pl.DataFrame, hashed: pl.DataFrame, path: Any) -> Break | None:
+    """None when each hash in the file is that of its row, as in `hashed`: signals are found by it."""
+    wrong = sorted(rows.filter(rows["content_hash"].ne_missing(hashed["content_hash"]))["id"])
+    return Break(stage, f"content_hash is not that of the content in {path}", tuple(wrong)) if wrong else None
 
 
 def _repair(corpus: Corpus) -> tuple[str, Break | None]:
@@ -105,12 +115,15 @@ def _repair(corpus: Corpus) -> tuple[str, Break | None]:
         {f"{corpus.came_from}/records.parquet": before["id"]},
         {f"{corpus.repaired}/records.parquet": after["id"]},
     )
-    hashes = [dict(f.select("id", "content_hash").iter_rows()) for f in (before, records.rehash(after))]
-    return said, broken or ledger.chain(stage, hashes[0], hashes[1], edits)
+    hashed = [records.rehash(f) for f in (before, after)]
+    hashes = [dict(f.select("id", "content_hash").iter_rows()) for f in hashed]
+    broken = broken or _own_hashes(stage, before, hashed[0], corpus.came_from / "records.parquet")
+    broken = broken or ledger.chain(stage, hashes[0], hashes[1], edits)
+    return said, broken or _own_hashes(stage, after, hashed[1], corpus.repaired / "records.parquet")
 
 
 def _score(corpus: Corpus) -> tuple[str, Break | None]:
-    from curation.score import SIGNALS
+    from curation.score import SIGNALS, told
     from pipelines.stage import not_measured, off
 
     without: list[str] = []
@@ -129,6 +142,10 @@ def _score(corpus: Corpus) -> tuple[str, Break | None]:
             {f"{corpus.repaired}/records.parquet": by_hash.values()},
             {str(path): [by_hash.get(h, f"content hash {h}") for h in measured]},
         )
+        empty = pl.scan_parquet(path).filter(~told()).select("content_hash").collect()
+        if not broken and len(empty):
+            ids = tuple(sorted(by_hash[h] for h in empty["content_hash"]))
+            broken = Break(f"score@{corpus.name}", f"neither a value nor a reason in {path}", ids)
         if broken:
             return f"{len(by_hash)} distinct rows", broken
     said = f"{len(by_hash)} distinct rows × {len(wanted)} signals, each with a value or a reason"

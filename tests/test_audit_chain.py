@@ -38,7 +38,8 @@ def cleaned(tmp_path, monkeypatch) -> Path:
     records.write(records.frame([], ledger.EDITS), raw.repaired / "edits.parquet", "id")
     reason = good.select("content_hash", pl.lit("off").alias("not_applicable"))
     for signal in SIGNALS.keys() - {"judge"}:  # off by default
-        measured = reason if signal == "near" else reason.with_columns(pl.lit(None, pl.String).alias("not_applicable"))
+        value = pl.lit([], pl.List(pl.String)) if signal == "semantic" else pl.lit(1.0)  # an empty list is a value
+        measured = reason if signal == "near" else reason.select("content_hash", value=value, not_applicable=None)
         records.write(measured, raw.signals / f"{signal}.parquet", "content_hash")
     records.write(good.select("id"), raw.labels, "id")
     records.write(
@@ -82,6 +83,36 @@ def test_a_whole_chain_ends_at_the_loss_token():
 def test_a_lost_row_of_a_part_is_a_break(cleaned):
     records.write(records.read(paths.CLEANED / "dropped.parquet").clear(), paths.CLEANED / "dropped.parquet", "id")
     assert audit.first_break().stage == "clean@raw"
+
+
+def test_content_that_was_replaced_beside_its_hash_is_a_break(cleaned):
+    path = paths.CLEANED / "records.parquet"
+    kept = records.read(path)
+    other = kept.with_columns(pl.lit(None, kept.schema["messages"]).alias("messages"), pl.lit("Buy now.").alias("text"))
+    records.write(other, path, "id")
+    assert audit.first_break() == ledger.Break(
+        "clean@raw", "content changed without a word in data/cleaned/records.parquet", (kept["id"][0],)
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "stage"), [("raw", "ingest"), ("repaired/raw", "repair@raw"), ("cleaned", "clean@raw")]
+)
+def test_a_hash_that_is_not_that_of_its_content_is_a_break(cleaned, folder, stage):
+    """Signals are found by it, so a row with another's hash would be judged as that one."""
+    path = Path("data") / folder / "records.parquet"
+    records.write(records.read(path).with_columns(pl.lit("0" * 32).alias("content_hash")), path, "id")
+    broken = audit.first_break()
+    assert (broken.stage, broken.problem) == (stage, f"content_hash is not that of the content in {path}")
+
+
+def test_a_signal_without_values_and_reasons_is_a_break(cleaned):
+    path = paths.CORPORA["raw"].signals / "length.parquet"
+    rows = records.read(path)
+    records.write(rows.with_columns(pl.lit(None, pl.Float64).alias("value")), path, "content_hash")
+    broken = audit.first_break()
+    assert (broken.stage, broken.problem) == ("score@raw", f"neither a value nor a reason in {path}")
+    assert len(broken.ids) == 2
 
 
 @pytest.mark.parametrize("gone", ["labels/raw.parquet", "cleaned/records.parquet", "signals/raw/near.parquet"])

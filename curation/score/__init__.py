@@ -101,6 +101,11 @@ def compute(
     return sidecar
 
 
+def told() -> pl.Expr:
+    """True for rows of a sidecar that have a value or a reason. An empty list is a value: nothing was found."""
+    return ~pl.all_horizontal(pl.exclude("content_hash").is_null())
+
+
 def distinct(records: pl.DataFrame) -> pl.DataFrame:
     """One record for each content hash, sorted by it: signals do not depend on the order of rows."""
     return records.unique("content_hash", keep="any").sort("content_hash")

@@ -10,8 +10,7 @@ from pydantic import Field
 from curation.params import Params
 from curation.progress import Progress, silent
 from curation.records import sides
-
-_UNIT = re.compile(r"[㐀-鿿豈-﫿]|[^\W\d_]+|\d+")
+from curation.score.quality_words import UNIT
 
 
 class RepetitionParams(Params):
@@ -22,7 +21,7 @@ class RepetitionParams(Params):
 
 def duplicate_share(text: str, n: int) -> float:
     """Share of units that lie in an n-gram seen earlier in the text (Gopher, Rae et al. 2021, table A1, by units)."""
-    units = _UNIT.findall(text.lower())
+    units = UNIT.findall(text.lower())
     if len(units) <= n:
         return 0.0
     seen: set[tuple[str, ...]] = set()

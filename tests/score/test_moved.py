@@ -14,6 +14,7 @@ from curation.score.semantic import SemanticParams, compute
             0.2,
         ),  # train goes oslo rome today
         ("小王昨天打了小李", "小李昨天打了小王", 2 / 7),  # 小, 昨, 天, 打, 小 stay in order
+        ("用Python学Java很难", "用Java学Python很难", 2 / 6),  # 用, 学, 很, 难 stay in order
         ("How do I return it?", "How do I return this thing?", 0.0),
         ("Oslo!", "oslo", 0.0),
         ("one", "二", 0.0),
