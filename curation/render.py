@@ -48,12 +48,16 @@ class Encoded:
 
 
 class Renderer:
-    """Renders with one tokenizer and one template: `chatml` (bundled), `model` (the model's own) or a .jinja file."""
+    """Renders with one tokenizer and one template: `chatml` (bundled), `model` (the model's own) or a .jinja file.
+
+    Templates get `tools` and the calls' arguments as objects, as published ones expect; one that names `tools_text`, as the
+    bundled one does, gets that (the schemas' text) and the arguments' text instead, both byte for byte.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str = "chatml") -> None:
         self.tokenizer = tokenizer
         self.template = template_text(template, tokenizer)
-        self._own = template == "model"
+        self._as_text = "tools_text" in self.template
         self.end_token: str = tokenizer.eos_token
         vocabulary = tokenizer.get_vocab()
         document = "<|endoftext|>" if "<|endoftext|>" in vocabulary else tokenizer.eos_token
@@ -68,7 +72,7 @@ class Renderer:
         turns = list(record["messages"])
         while turns and turns[-1]["role"] == "assistant":
             turns.pop()
-        return self._apply(turns, record.get("tools"), generate=True)
+        return self._apply(turns, record, generate=True)
 
     def pieces(self, record: Mapping[str, Any], turns: Turns = "all") -> list[tuple[str, float]]:
         """The rendered text cut where the loss weight changes, each piece with its weight."""
@@ -81,8 +85,8 @@ class Renderer:
         done = ""
         for i in answers:
             weight = messages[i]["loss_weight"]
-            before = self._apply(messages[:i], record.get("tools"), generate=True)
-            after = self._apply(messages[: i + 1], record.get("tools"), generate=False)
+            before = self._apply(messages[:i], record, generate=True)
+            after = self._apply(messages[: i + 1], record, generate=False)
             if not (before.startswith(done) and after.startswith(before)):
                 raise ConfigError(
                     f"template: record {record.get('id')}: turn {i + 1} renders differently once later turns follow, so "
@@ -93,7 +97,7 @@ class Renderer:
             pieces.append((before[len(done) :], 0.0))
             pieces.append((after[len(before) : end], (1.0 if weight is None else weight) if i in learned else 0.0))
             done = after[:end]
-        whole = self._apply(messages, record.get("tools"), generate=False)
+        whole = self._apply(messages, record, generate=False)
         pieces.append((whole[len(done) :], 0.0))
         return [piece for piece in pieces if piece[0]]
 
@@ -115,19 +119,23 @@ class Renderer:
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def _apply(self, messages: Any, tools: str | None, generate: bool) -> str:
-        turns = [self._turn(m) for m in messages]
-        given: dict[str, Any] = (
-            {"tools": json.loads(tools) if tools else None} if self._own else {"tools_text": tools or ""}
-        )
+    def _apply(self, messages: Any, record: Mapping[str, Any], generate: bool) -> str:
+        tools = record.get("tools")
         try:
+            turns = [self._turn(m) for m in messages]
+            given = {"tools_text": tools or ""} if self._as_text else {"tools": json.loads(tools) if tools else None}
             rendered = self.tokenizer.apply_chat_template(
                 turns, chat_template=self.template, tokenize=False, add_generation_prompt=generate, **given
             )
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"template: record {record.get('id')}: its tools or a call's arguments are not JSON ({error}), and this template "
+                "takes them as objects; mend or reject the row, or use render.template: chatml."
+            ) from None
         except Exception as error:
             if type(error).__module__.startswith("jinja2"):
                 raise DataError(
-                    f"template: cannot render a conversation ({error}); use render.template: chatml."
+                    f"template: record {record.get('id')}: cannot render a conversation ({error}); use render.template: chatml."
                 ) from None
             raise
         return str(rendered)
@@ -139,10 +147,13 @@ class Renderer:
                 turn[key] = message[key]
         if message.get("tool_calls"):
             calls = json.loads(message["tool_calls"])
-            if self._own:  # templates of models expect arguments as objects
-                for call in calls:
-                    if isinstance(call["function"]["arguments"], str):
-                        call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+            for call in calls:
+                arguments = call["function"].get("arguments")
+                if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
+                    arguments = "{}"  # how many sources write a call without arguments
+                if isinstance(arguments, str) and not self._as_text:
+                    arguments = json.loads(arguments)
+                call["function"]["arguments"] = arguments
             turn["tool_calls"] = calls
         return turn
 

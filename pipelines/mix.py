@@ -70,11 +70,13 @@ def inputs(settings: MixParams, render: RenderParams) -> dict[str, Any]:
     corpora = [records.read(corpus.cleaned / "records.parquet", records.LABELLED) for corpus in paths.CORPORA.values()]
     near = {corpus.name: records.read(corpus.signals / "near.parquet") for corpus in paths.CORPORA.values()}
     template = _template(render)
+    # Its end is raised when the renderer changes what it gives to templates: sizes stored before are then measured again.
+    identified = f"{identity(render.model)}|{template}|{render.turns}|2"
     return {
         "cleaned": corpora[0].select(THIN),
         "synthesized": corpora[1].select(THIN),
         "near": near,
-        "sizes": _sizes(corpora, f"{identity(render.model)}|{template}|{render.turns}", render),
+        "sizes": _sizes(corpora, identified, render),
         "params": settings,
         "render": render,
         "template": template,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from curation.errors import ConfigError
+from curation.errors import ConfigError, DataError
 from curation.records import message
 from curation.render import Renderer
 
@@ -84,3 +84,48 @@ def test_the_models_own_template_works_too(renderer):
     own = Renderer(renderer.tokenizer, "model")
     record = row(message("user", "a"), message("assistant", "b"), message("user", "c"), message("assistant", "d"))
     assert learned(own, own.encode(record)) == "b<|im_end|>d<|im_end|>"
+
+
+def calling(arguments):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return message("assistant", "", tool_calls=json.dumps([call]))
+
+
+@pytest.fixture
+def published(renderer, tmp_path):
+    """A template as models publish them, in a file: schemas in `tools`, arguments as objects."""
+    (tmp_path / "t.jinja").write_text(
+        "{% for tool in tools or [] %}[{{ tool.function.name }}]{% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}"
+        "{% for call in m.tool_calls or [] %}{% for key, value in call.function.arguments.items() %}{{ key }}={{ value }}"
+        "{% else %}nothing{% endfor %}{% endfor %}<|im_end|>{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+    )
+    return Renderer(renderer.tokenizer, str(tmp_path / "t.jinja"))
+
+
+@pytest.mark.parametrize("arguments", ["", " ", None, "{}", {}])
+def test_a_call_without_arguments_is_an_empty_object(renderer, published, arguments):
+    record = row(message("user", "几点了？"), calling(arguments))
+    assert '{"name": "f", "arguments": {}}' in renderer.text(record)
+    assert published.text(record) == "user:几点了？<|im_end|>assistant:nothing<|im_end|>"
+
+
+def test_a_template_in_a_file_gets_tools_and_arguments_as_objects(published):
+    record = row(message("user", "go"), calling('{"b":  1}'), tools='[{"type": "function", "function": {"name": "f"}}]')
+    assert published.text(record) == "[f]user:go<|im_end|>assistant:b=1<|im_end|>"
+
+
+def test_the_bundled_template_in_a_file_renders_as_the_bundled_one(renderer, tmp_path):
+    (tmp_path / "mine.jinja").write_text(renderer.template)
+    record = row(message("user", "go"), calling('{"b":  1}'), tools='[{"type":  "function"}]')
+    assert Renderer(renderer.tokenizer, str(tmp_path / "mine.jinja")).text(record) == renderer.text(record)
+
+
+def test_broken_arguments_name_the_row_where_objects_are_wanted(renderer, published):
+    record = row(message("user", "go"), calling('{"b":'))
+    assert '"arguments": {"b":}' in renderer.text(record)
+    with pytest.raises(DataError) as error:
+        published.text(record)
+    assert str(error.value) == (
+        "template: record r: its tools or a call's arguments are not JSON (Expecting value: line 1 column 6 (char 5)), and this "
+        "template takes them as objects; mend or reject the row, or use render.template: chatml."
+    )
