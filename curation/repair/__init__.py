@@ -97,8 +97,8 @@ Step = Callable[[_Row, RepairParams], Counter[str]]
 def repair(
     records: pl.DataFrame, fixes: Sequence[Fix], params: RepairParams, progress: Progress = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(repaired records sorted by id, edits sorted by id and step); columns other than messages, text, tags, meta
-    and content_hash are as they came. Of `meta` only personal data and secrets are changed.
+    """(repaired records sorted by id, edits sorted by id and step); columns other than messages, text, tools,
+    tags, meta and content_hash are as they came. Of `tools` and `meta` only personal data and secrets are changed.
 
     Tags gained: `pii:<type>` and `pii_drop:<type>` for kinds that are only noted, `format:<fault>`. `edits` has the
     schema `ledger.EDITS`: one row for each step that changed a record (of one that changed `meta` alone both hashes are the
@@ -124,6 +124,7 @@ def repair(
                     "id": given["id"],
                     "content_hash": new_hash,
                     "text": row.text,
+                    "tools": row.tools,
                     "tags": [*tags, *gained],
                     "meta": row.meta,
                 }
@@ -136,7 +137,8 @@ def repair(
     if not changed:
         return records.sort("id"), ledger
     replaced = rec.frame(
-        changed, {name: records.schema[name] for name in ("id", "content_hash", "messages", "text", "tags", "meta")}
+        changed,
+        {name: records.schema[name] for name in ("id", "content_hash", "messages", "text", "tools", "tags", "meta")},
     )
     others = records.join(replaced.select("id"), on="id", how="anti")
     rest = records.drop(*replaced.columns[1:]).join(replaced, on="id", how="inner", validate="1:1")
@@ -230,7 +232,7 @@ def _pii(row: _Row, params: RepairParams) -> Counter[str]:
     actions = dict(params.pii.types)
     wanted = params.pii.wanted
     said = row.all_texts()
-    hidden = placeholders.Placeholders([*said, row.meta or ""])
+    hidden = placeholders.Placeholders([*said, row.tools or "", row.meta or ""])
 
     def change(text: str, skip: int = 0) -> texts.Result:
         done: Counter[str] = Counter()
@@ -249,18 +251,20 @@ def _pii(row: _Row, params: RepairParams) -> Counter[str]:
         text, times = placeholders.repeats(text, hidden, skip)
         return text, Counter({"repeated value": times} if times else ())
 
-    def in_meta(by: Callable[[str, int], texts.Result]) -> Counter[str]:
-        row.meta, found = placeholders.in_meta(row.meta, by)
-        return Counter({f"{kind} in meta": times for kind, times in found.items()})
+    def beside(by: Callable[[str, int], texts.Result]) -> Counter[str]:
+        row.tools, in_tools = placeholders.in_tools(row.tools, by)
+        row.meta, in_meta = placeholders.in_meta(row.meta, by)
+        found = Counter({f"{kind} in tools": times for kind, times in in_tools.items()})
+        return found + Counter({f"{kind} in meta": times for kind, times in in_meta.items()})
 
     def in_calls(by: Callable[[str, int], texts.Result]) -> Callable[[str], texts.Result]:
         return lambda calls: placeholders.in_calls(calls, by)
 
     if not wanted:
         return Counter()
-    done = row.change(change, noise_too=True, in_calls=in_calls(change)) + in_meta(change)
+    done = row.change(change, noise_too=True, in_calls=in_calls(change)) + beside(change)
     if hidden.values:
-        done += row.change(repeated, noise_too=True, in_calls=in_calls(repeated)) + in_meta(repeated)
+        done += row.change(repeated, noise_too=True, in_calls=in_calls(repeated)) + beside(repeated)
     return done
 
 

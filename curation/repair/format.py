@@ -36,7 +36,7 @@ _PROTECTED = re.compile(
     r"|\$\$.+?\$\$|(?<![\\$\w])\$(?![\s$])[^$\n]{1,200}?(?<!\s)\$(?![\d\w])|\\\(.+?\\\)|\\\[.+?\\\]"
     r"|\\begin\{(?P<env>\w+\*?)\}.+?\\end\{(?P=env)\}"
     r"|https?://[^\s\u3000-\u303f\uff00-\uffef]+"
-    r"|\{[^{}\n]*\"[^{}]*:[^{}]*\}"  # JSON
+    r"|\{[^{}\n\"]*\"[^{}:]*:[^{}]*\}"  # JSON: no two parts can take the same character, or broken JSON takes hours
     r"|<[A-Za-z/!][^<>\n]*>",
     re.S,
 )
@@ -144,7 +144,7 @@ def faults(answer: str) -> set[str]:
 
 
 _WORTH_A_LOOK = re.compile(r"[(\[（【《「『“”]|^[ \t]*[0-9]", re.M)
-_STRAIGHT_AROUND_HAN = re.compile(rf'"[^"\n]*[{_HAN}][^"\n]*"')
+_STRAIGHT_AROUND_HAN = re.compile(rf'"[^"\n{_HAN}]*[{_HAN}][^"\n]*"')
 _EMOTICON = re.compile(r"[:;=8][-'o^]?[(\[]+")
 _OPENERS = {"(": ")", "[": ")", "（": ")", "【": "】", "《": "》", "「": "」", "『": "』"}
 _CLOSERS = {")": ")", "]": ")", "）": ")", "】": "】", "》": "》", "」": "」", "』": "』"}

@@ -86,11 +86,21 @@ def in_meta(meta: str | None, change: Change) -> tuple[str | None, Counter[str]]
     return meta[:start] + rest, done
 
 
-def _in_json(text: str, change: Change, outer: bool = False, nested: bool = False) -> tuple[str, Counter[str]]:
+def in_tools(tools: str | None, change: Change) -> tuple[str | None, Counter[str]]:
+    """A record's `tools` (JSON text of tool schemas) with `change` applied to their strings, JSON inside them too.
+
+    Names, types and numbers stay: calls refer to the first, and a limit is of the type that its schema says.
+    """
+    return _in_json(tools, change, nested=True, schema=True) if tools and _is_json(tools) else (tools, Counter())
+
+
+def _in_json(
+    text: str, change: Change, outer: bool = False, nested: bool = False, schema: bool = False
+) -> tuple[str, Counter[str]]:
     """JSON text with its strings and numbers changed and every other byte as it was. A changed number becomes a string.
 
     Keys stay; a value's key is its context ("phone": "…"). `outer`: the call itself, whose id, type and name stay.
-    `nested`: strings that are JSON text themselves are gone into.
+    `nested`: strings that are JSON text themselves are gone into. `schema`: names, types and numbers stay at every depth.
     """
     done: Counter[str] = Counter()
     key, pieces, end = "", [], 0
@@ -101,8 +111,10 @@ def _in_json(text: str, change: Change, outer: bool = False, nested: bool = Fals
             continue
         if outer and key in ("id", "type", "name"):
             continue
+        if schema and (key in _SCHEMA_WORDS or not token[0].startswith('"')):
+            continue
         if (nested or (outer and key == "arguments")) and _is_json(value):
-            new, count = _in_json(value, change, nested=nested)
+            new, count = _in_json(value, change, nested=nested, schema=schema)
         else:
             new, count = change(f"{key}: {value}", len(key) + 2)
             new = new[len(key) + 2 :]
@@ -136,6 +148,7 @@ def arguments(calls: str) -> Iterator[str]:
 _PLACEHOLDER = re.compile(r"<([A-Z_]+)_(\d+)>")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _COLON = re.compile(r"\s*:")
+_SCHEMA_WORDS = frozenset({"name", "type", "required"})
 _PLACE = re.compile(r'\{"file": "(?:[^"\\]|\\.)*", "line": \d+')  # as ingest writes it before all else
 _PLACE_ONLY = re.compile(_PLACE.pattern + r"\}")
 

@@ -52,7 +52,8 @@ _FLAGS = "|".join(
 _TAGS = re.compile(f"({_FLAGS})|[\U000e0000-\U000e007f]+")
 
 
-_END = re.compile(r"(?:\s*<\|(?:endoftext|im_end|eot_id|end)\|>|\s*</s>)+\s*\Z")
+# Begins where white space begins: from every place within a long run of it the search would take the run anew.
+_END = re.compile(r"(?<!\s)(?:\s*<\|(?:endoftext|im_end|eot_id|end)\|>|\s*</s>)+\s*\Z")
 
 
 def end_tokens(text: str) -> Result:

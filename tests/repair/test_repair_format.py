@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from curation.repair.chatter import trim_chatter
-from curation.repair.format import FormatParams, care, close_fence, faults, full_width
+from curation.repair.format import FormatParams, care, close_fence, faults, full_width, protected
 
 TIDY = "Turn the key twice, then wait for the green light."
 ZH = "先把旧滤芯逆时针拧下来，再装上新的。"
@@ -144,3 +146,25 @@ def test_care_follows_the_params() -> None:
         ("```\nx\n```", {"unclosed_fence": 1}),
         set(),
     )
+
+
+def test_long_lines_of_broken_json_and_open_quotes_take_no_time() -> None:
+    cut = "{" + ", ".join(f'"名{i}": "值,{i}"' for i in range(3000))
+    began = time.process_time()
+    assert len(cut) > 40_000 and protected(cut) == []
+    assert faults(f'“ 说"{"中" * 40_000}') == {"mixed_quotes"}
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('说{"a": 1,\n "b": 2}完', [(1, 18)]),
+        ('{x "a" b: c}', [(0, 12)]),
+        ('{a: "b"}', []),  # no colon behind a quote
+        ('{\n"a": 1}', []),
+        ('{"a" {"b": 1}}', [(5, 13)]),
+    ],
+)
+def test_what_counts_as_json(text: str, kept: list[tuple[int, int]]) -> None:
+    assert protected(text) == kept

@@ -350,3 +350,47 @@ def test_repairing_twice_changes_nothing(prompt: str, reasoning: str, answer: st
     twice, more = repair(once, [], PARAMS)
     assert more.height == 0
     assert_frame_equal(twice, once)
+
+
+def test_tool_schemas_are_redacted_and_stay_schemas() -> None:
+    """Their texts only: names, types, keys, numbers and all other bytes stay; a value found there goes everywhere."""
+    before = (
+        '[{"type": "function", "function": {"name": "mail", "description": "发给 wang.lei@qq.com, key AKIAQ7XZ3LPM9TRW2VBD",'
+        ' "parameters": {"type":  "object", "properties": {"13812345678": {"type": "string", "enum": ["jo@kestrelyard.net"],'
+        ' "default": "{\\"to\\": \\"jo@kestrelyard.net\\"}"}, "n": {"type": "integer", "maximum": 13812345678}}}}}]'
+    )
+    after = (
+        '[{"type": "function", "function": {"name": "mail", "description": "发给 <EMAIL_2>, key <API_KEY_1>",'
+        ' "parameters": {"type":  "object", "properties": {"13812345678": {"type": "string", "enum": ["<EMAIL_1>"],'
+        ' "default": "{\\"to\\": \\"<EMAIL_1>\\"}"}, "n": {"type": "integer", "maximum": 13812345678}}}}}]'
+    )
+    frame = rows(
+        chat(("user", "写信给 jo@kestrelyard.net"), ("assistant", "好的"), tools=before),
+        chat(("user", "AbcX12#xyz?"), ("assistant", "ok"), tools='[{"name": "f", "description": "密码：AbcX12#xyz"}]'),
+        chat(("user", "hi"), ("assistant", "ok"), tools='[{"name": "f",  "parameters": {"phone": "string"}}]'),
+    )
+    repaired, edits = repair(frame, [], PARAMS)
+    assert repaired["tools"].to_list() == [
+        after,
+        '[{"name": "f", "description": "密码：<PASSWORD_1>"}]',
+        frame["tools"][2],
+    ]
+    assert [contents(repaired, n)[0] for n in (0, 1)] == ["写信给 <EMAIL_1>", "<PASSWORD_1>?"]
+    assert edits.select("id", "rule", "count", "detail").rows() == [
+        ("r0", "pii", 5, "api_key in tools ×1, email ×1, email in tools ×3"),
+        ("r1", "pii", 2, "password in tools ×1, repeated value ×1"),
+    ]
+    assert chain("repair", hashes(frame), hashes(repaired), edits) is None
+    assert_frame_equal(rec.rehash(repaired), repaired)
+    again, none = repair(repaired, [], PARAMS)
+    assert none.height == 0
+    assert_frame_equal(again, repaired)
+
+
+def test_values_in_tools_tag_the_row_and_placeholders_there_keep_their_numbers() -> None:
+    tools = '[{"name": "f", "description": "Ask jo@kestrelyard.net, not <EMAIL_7>"}]'
+    frame = rows(chat(("user", "hi"), ("assistant", "ok"), tools=tools))
+    params = RepairParams(pii=PiiParams(types=PiiTypes(email="tag")))
+    repaired, edits = repair(frame, [], params)
+    assert (repaired["tags"].to_list(), repaired["tools"][0], edits.height) == ([["pii:email"]], tools, 0)
+    assert "Ask <EMAIL_8>, not <EMAIL_7>" in repair(frame, [], PARAMS)[0]["tools"][0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,3 +154,10 @@ def test_taking_out_twice_is_once(text: str) -> None:
 def test_marks_of_the_end_go(text: str, clean: str, tokens: int) -> None:
     assert end_tokens(text) == (clean, {"end token": tokens} if tokens else {})
     assert end_tokens(clean) == (clean, {})
+
+
+def test_a_long_run_of_white_space_takes_no_time() -> None:
+    began = time.process_time()
+    assert end_tokens("a" + " " * 40_000 + "b") == ("a" + " " * 40_000 + "b", {})
+    assert end_tokens("a" + " \n" * 20_000 + "<|im_end|> \n") == ("a", {"end token": 1})
+    assert time.process_time() - began < 1
