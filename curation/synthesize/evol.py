@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -38,16 +38,41 @@ _REFUSAL = re.compile(
     r"|as a (?:text-based |large )?(?:ai|language model)|抱歉|对不起|很抱歉|我无法|我不能|作为(?:一个|一名)?(?:AI|人工智能|语言模型))",
     re.IGNORECASE,
 )
-_ECHO = re.compile(
-    r"\b(?:new|original|rewritten|harder) request\b|\brequest (?:harder|below)\b|\{instruction\}|新题目|原题",
+# In an instruction the first person is the user, who may be sorry or unable: refused is what speaks of the task itself.
+_TASK = r"(?:requests?|prompts?|instructions?|questions?|content|information|responses?|rewrites?)\b"
+_UNABLE = (
+    r"i(?: can(?:no|['’])t| can not| (?:am|was) (?:not able|unable) to|['’]m (?:not able|unable) to|['’]m afraid i can['’]t| won['’]t)"
+    r"(?:\s*[.!]|\s*\Z| (?:do (?:that|this|so)\b|(?:help|assist)(?: you)?(?: with (?:that|this|your|the|such)\b|\s*[.!]|\s*\Z)"
+    r"|(?:comply|engage|accommodate)\b|(?:re-?write|rephrase|fulfil|fulfill|answer|complete|process|provide|create|generate|write"
+    rf"|make|give|offer|produce|modify|change|continue|respond to) (?:(?:the|this|that|your|any|such|an?|new|harder) ){{0,3}}{_TASK}))"
+    rf"|as an? (?:text-based |large )?(?:ai|language model)(?: (?:language )?model| assistant)?(?:\s*,| i\b)"
+    rf"|i (?:do not|don['’]t) (?:have (?:enough|access|the ability)\b|see (?:a|any|the) {_TASK}|understand (?:the|this|your) {_TASK})"
+)
+_UNABLE_ZH = (
+    r"我?(?:目前|暂时|现在)?还?(?:无法|不能|没办法|没法)(?:直接|继续|再)*(?:"
+    r"(?:改写|重写|回答|提供|完成|满足|处理|生成|执行|创作|撰写|给出|讨论|参与|理解)"
+    r"(?:(?:这个|这道|这一|这类|该|此|您的|你的|上述|相关|任何)[^，。？！\n]{0,10}?)(?:请求|要求|题目?|问题|指令|内容|信息|任务|话题|建议)"
+    r"|(?:帮助|协助)(?:您|你)|为(?:您|你)(?:提供|改写|完成|写|回答|生成)|改写|这[样么]做|做到这一点)"
+    r"|作为(?:一个|一名|一款)?(?:AI|人工智能|大?型?语言模型)(?:语言模型|助手|模型)?(?:[，,]|我)"
+)
+_NO_INSTRUCTION = re.compile(
+    rf"\A\W*(?:(?:[^?\n]{{0,30}}\b(?:sorry|apologi[sz]e|apologies)\b[^?\n]{{0,40}}?\b)?(?:{_UNABLE})"
+    rf"|(?:(?:很|非常|十分)?(?:抱歉|对不起|不好意思)[^？?\n]{{0,20}}?)?(?:{_UNABLE_ZH}))",
     re.IGNORECASE,
+)
+# What stands in prompts/*.txt around an instruction: an answer that holds it gives the prompt again.
+_ECHO = re.compile(
+    r"\b(?:new|original|rewritten|harder) request\b|\brequest (?:harder|below)\b|^\W*request\s*[:：]|\{instruction\}"
+    r"|新题目|新题\W{0,2}[:：]|原题|题目[^。\n]{0,30}使(?:它更难|回答需要)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 class EvolParams(Params):
     """`params.yaml: synthesize.evol`."""
 
-    parents: dict[str, int] = {"en": 9, "zh": 1}  # by language; the bundled model hardly writes Chinese
+    # by language, of those that there are prompts in; the bundled model hardly writes Chinese
+    parents: dict[Literal["en", "zh"], Annotated[int, Field(ge=0)]] = {"en": 9, "zh": 1}
     buckets: tuple[str, ...] = ("general",)
     task_types: tuple[str, ...] = ("open_qa", "brainstorming", "chat")
     max_units: int = Field(60, ge=4)  # of a parent's prompt: Chinese characters, or words
@@ -129,7 +154,7 @@ def parse_answer(text: str) -> str:
 
 def instruction_fault(answer: Answer, new: str, old: str, shown: Sequence[str], params: EvolParams) -> str | None:
     """Why the instruction `new` made from `old` cannot be used, or None; `shown` are the examples in the prompt."""
-    fault = _fault(answer, new)
+    fault = _fault(answer, new, _NO_INSTRUCTION)
     if fault:
         return fault
     if _alike(new, old) >= params.too_alike:
@@ -143,20 +168,20 @@ def instruction_fault(answer: Answer, new: str, old: str, shown: Sequence[str], 
 
 def answer_fault(answer: Answer, text: str, instruction: str, params: EvolParams) -> str | None:
     """Why the answer `text` cannot be used, or None."""
-    fault = _fault(answer, text)
+    fault = _fault(answer, text, _REFUSAL)
     if fault:
         return fault
     return "copied_instruction" if _alike(text, instruction) >= params.too_alike else None
 
 
-def _fault(answer: Answer, text: str) -> str | None:
+def _fault(answer: Answer, text: str, refusal: re.Pattern[str]) -> str | None:
     if answer.failure is not None:
         return answer.failure
     if not text:
         return "empty"
     if answer.finish == "length":
         return "cut_off"
-    return "refused" if answer.finish == "content_filter" or _REFUSAL.search(text) else None
+    return "refused" if answer.finish == "content_filter" or refusal.search(text) else None
 
 
 def _alike(one: str, other: str) -> float:
@@ -181,6 +206,7 @@ def _eligible(cleaned: pl.DataFrame, params: EvolParams) -> pl.DataFrame:
         pl.col("tools").is_null(),
         ~rec.tagged("robustness:"),
         ~rec.tagged("safety:"),
+        ~rec.tagged("pii"),  # personal data that repair only marked is never sent
         units.is_between(4, params.max_units),
     )
 

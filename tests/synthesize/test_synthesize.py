@@ -11,6 +11,8 @@ import pytest
 
 from curation import records as rec
 from curation.completion import Answer, Request
+from curation.errors import ConfigError
+from curation.params import parse
 from curation.synthesize import ATTEMPTS, PLAN, REASONS, SynthesizeParams, plan, synthesize
 
 TOOLS = '[{"type": "function", "function": {"name": "look_up"}}]'
@@ -77,6 +79,18 @@ def test_plan_does_not_depend_on_row_order(cleaned: pl.DataFrame) -> None:
     assert not plan(cleaned, params(seed=18)).equals(planned)
     assert planned["attempt"].is_unique().all()
     assert not set(planned["parent"]) & {"r100", "r101", "r102", "r103", "r104", "text"}
+
+
+def test_personal_data_that_was_only_marked_is_never_sent() -> None:
+    rows = [row(2, "en", {"tags": [tag]}) | {"id": tag} for tag in ("pii:email", "pii_drop:phone", "x")]
+    planned = plan(rec.rehash(rec.frame(rows, rec.LABELLED)), params())
+    assert planned.filter(pl.col("recipe").str.starts_with("evol"))["parent"].to_list() == ["x"]
+
+
+@pytest.mark.parametrize(("parents", "path"), [({"fr": 1}, "fr"), ({"en": -1}, "en")])
+def test_parents_are_of_the_languages_that_prompts_are_in(parents: dict[str, int], path: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^synthesize\.evol\.parents\.{path}[^\n]*$"):
+        parse(SynthesizeParams, {"evol": {"parents": parents}}, "synthesize")
 
 
 def test_plan_counts(cleaned: pl.DataFrame) -> None:
