@@ -19,7 +19,9 @@ from pipelines.stage import run as stage
 PAGE = paths.REPORTS / "index.html"
 TRUTH = ("id", "task_type", "task_subtype")
 # What the summary in the terminal needs of a file of records.
-LIGHT = ("id", "source", "bucket", "tokens", "loss_tokens", "repeat", "task_type", "origin", "language", "reason")
+LIGHT = (
+    "id", "source", "bucket", "part", "tokens", "loss_tokens", "repeat", "task_type", "origin", "language", "reason",
+)  # fmt: skip
 
 
 def read(settings: ReportParams, *, light: bool = False) -> Run:

@@ -70,9 +70,7 @@ class Makeup:
     types: tuple[TaskType, ...]
     languages: Mapping[str, int]
     sources: Mapping[str, int]
-    origins: Mapping[str, int]
     buckets: tuple[tuple[str, Mapping[str, int]], ...]  # by language
-    tags: Mapping[str, int]
     confidences: tuple[float, ...]  # of the task type, one a row
     low_confidence: tuple[tuple[str, float], ...]  # the rows that the labeller doubts most
 
@@ -93,9 +91,7 @@ def makeup(run: Run, doubtful: int = 5) -> Makeup | None:
         types=tuple(sorted(types, key=lambda t: (-t.rows, t.name))),
         languages=count(rows["language"]),
         sources=count(rows["source"]),
-        origins=count(rows["origin"]),
         buckets=tuple((b, count(rows.filter(pl.col("bucket") == b)["language"])) for b in count(rows["bucket"])),
-        tags=count(rows["tags"].explode(empty_as_null=False, keep_nulls=False)),
         confidences=tuple(rows["task_type_confidence"].drop_nulls().sort().to_list()),
         low_confidence=tuple(low.select("id", "task_type_confidence").iter_rows()),
     )

@@ -137,11 +137,10 @@ def drops(run: Run) -> list[tuple[str, dict[str, int]]]:
 
 @dataclass(frozen=True)
 class Share:
-    """One bucket of the mixture. Shares are of the whole, 0…1; amounts by unit."""
+    """One bucket of the mixture, or part where `mix.parts` names some. Shares are of the whole, 0…1; amounts by unit."""
 
     bucket: str
     target: float | None
-    available: int | None  # in the mixture's unit
     achieved: dict[str, int]
     share: dict[str, float]
 
@@ -151,7 +150,6 @@ class Mixture:
     """Asked and achieved; achieved is counted from train.parquet, asked stands in the manifest."""
 
     unit: str
-    tolerance: float | None
     plan_hash: str | None
     buckets: tuple[Share, ...]
     whole: dict[str, int]
@@ -165,18 +163,17 @@ def mixture(run: Run) -> Mixture | None:
     if run.train is None:
         return None
     asked: Mapping[str, Any] = (run.manifest or {}).get("mixture", {})
-    whole, by_bucket = total(run.train), amounts(run.train, "bucket")
+    # Targets are by part; a part is a bucket unless `mix.parts` makes others.
+    whole, by_part = total(run.train), amounts(run.train, "part" if "part" in run.train.columns else "bucket")
     buckets = []
-    for bucket in [*asked, *sorted(set(by_bucket) - set(asked))]:
-        achieved = by_bucket.get(bucket, dict.fromkeys(UNITS, 0))
+    for bucket in [*asked, *sorted(set(by_part) - set(asked))]:
+        achieved = by_part.get(bucket, dict.fromkeys(UNITS, 0))
         share = {u: achieved[u] / whole[u] if whole[u] else 0.0 for u in UNITS}
-        said = asked.get(bucket, {})
-        buckets.append(Share(bucket, said.get("target_share"), said.get("available"), achieved, share))
+        buckets.append(Share(bucket, asked.get(bucket, {}).get("target_share"), achieved, share))
     none = dict.fromkeys(UNITS, 0)
     keys = ("task_type", "source", "origin", "language")
     return Mixture(
         unit=str((run.manifest or {}).get("unit", "rows")),
-        tolerance=(run.manifest or {}).get("tolerance"),
         plan_hash=(run.manifest or {}).get("plan_hash"),
         buckets=tuple(sorted(buckets, key=lambda b: (-(b.target or 0), b.bucket))),
         whole=whole,

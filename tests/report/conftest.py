@@ -188,7 +188,10 @@ def whole() -> Run:
         dropped("a-8", "other_identity", None, None),
     ]
     size = {"tokens": 20, "loss_tokens": 10}
-    train = [r | size | {"position": i, "repeat": 0, "phase": "A"} for i, r in enumerate([RAW[0], RAW[3], MADE[0]])]
+    train = [
+        r | size | {"position": i, "repeat": 0, "phase": "A", "part": r["bucket"]}
+        for i, r in enumerate([RAW[0], RAW[3], MADE[0]])
+    ]
     attempts = [
         {
             "attempt": "attempt-1",

@@ -76,6 +76,22 @@ def test_mixture_is_counted_from_the_rows(whole):
     )
 
 
+def test_shares_are_counted_by_part_as_targets_are(whole):
+    size = {"bucket": "general", "tokens": 10, "loss_tokens": 5, "repeat": 0}
+    train = pl.DataFrame([size | {"part": part} for part in ("gold", "general", "general", "general")])
+    manifest = {"unit": "rows", "mixture": {"gold": {"target_share": 0.25}, "general": {"target_share": 0.75}}}
+
+    def shares(frame):
+        found = summary.mixture(replace(whole, train=frame, manifest=manifest))
+        return {b.bucket: (b.target, b.share["tokens"]) for b in found.buckets}
+
+    assert shares(train) == {"gold": (0.25, 0.25), "general": (0.75, 0.75)}
+    assert shares(train.drop("part")) == {
+        "gold": (0.25, 0.0),
+        "general": (0.75, 1.0),
+    }  # of a mix from before there were parts
+
+
 def test_rules_have_drops_limits_and_the_rows_behind_them(whole):
     found = {rule.rule: rule for rule in decisions.rules(whole, CleanParams(), 3, 3)}
     assert found["repetition"].drops == {"raw": 1}

@@ -34,6 +34,7 @@ def test_a_light_reading_has_the_same_sums(tree):
     light, whole = (report.read(ReportParams(truth=None), light=light) for light in (True, False))
     assert summary.funnel(light) == summary.funnel(whole)
     assert summary.mixture(light) == summary.mixture(whole)
+    assert "part" in light.train.columns
     assert "messages" not in light.raw.came.columns
 
 
