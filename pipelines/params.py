@@ -15,22 +15,26 @@ from curation.errors import ConfigError
 from curation.params import parse
 
 if TYPE_CHECKING:
+    from curation.clean import CleanParams
     from curation.mix import MixParams
     from train.params import MergesParams
 
 PARAMS = Path("params.yaml")
+SECTIONS = (
+    "render", "ingest", "repair", "score", "label", "clean", "synthesize", "mix", "train", "evaluate", "gate", "merge", "report",
+)  # fmt: skip
 P = TypeVar("P", bound=BaseModel)
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """Reads true and false as DVC does (YAML 1.2). PyYAML alone takes `off`, `on`, `yes`, `no` for them, keys included."""
 
 
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [(tag, what) for tag, what in known if tag != "tag:yaml.org,2002:bool"]
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
@@ -39,7 +43,7 @@ _Loader.add_implicit_resolver(
 def read(path: Path) -> dict[str, Any]:
     """The file as it stands, sections unparsed; raises ConfigError."""
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 -- safe: built on SafeLoader
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 -- safe: built on SafeLoader
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file; run from the project's root, or restore it with `git checkout {path}`."
@@ -66,37 +70,21 @@ def models() -> dict[str, type[BaseModel]]:
     from curation.synthesize import SynthesizeParams
     from train.params import EvaluateParams, GateParams, MergesParams, TrainParams
 
-    return {
-        "render": RenderParams, "ingest": IngestParams, "repair": RepairParams, "score": ScoreParams,
-        "label": LabelParams, "clean": CleanParams, "synthesize": SynthesizeParams, "mix": MixParams,
-        "train": TrainParams, "evaluate": EvaluateParams, "gate": GateParams, "merge": MergesParams,
-        "report": ReportParams,
-    }  # fmt: skip
+    known: tuple[type[BaseModel], ...] = (
+        RenderParams, IngestParams, RepairParams, ScoreParams, LabelParams, CleanParams, SynthesizeParams, MixParams,
+        TrainParams, EvaluateParams, GateParams, MergesParams, ReportParams,
+    )  # fmt: skip
+    return dict(zip(SECTIONS, known, strict=True))
 
 
 def load(section: str, model: type[P], path: Path = PARAMS) -> P:
     """One section as its model. A section of another name anywhere in the file is an error too."""
     text = read(path)
-    accepted = (
-        "render",
-        "ingest",
-        "repair",
-        "score",
-        "label",
-        "clean",
-        "synthesize",
-        "mix",
-        "train",
-        "evaluate",
-        "gate",
-        "merge",
-        "report",
-    )
     for name in text:
-        if name not in accepted:
-            close = difflib.get_close_matches(str(name), accepted, n=1)
+        if name not in SECTIONS:
+            close = difflib.get_close_matches(str(name), SECTIONS, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "."
-            raise ConfigError(f"{path}: unknown section {name!r}; accepted: {', '.join(accepted)}{hint}")
+            raise ConfigError(f"{path}: unknown section {name!r}; accepted: {', '.join(SECTIONS)}{hint}")
     return parse(model, text.get(section) or {}, section)
 
 
@@ -108,10 +96,17 @@ def check(path: Path = PARAMS) -> dict[str, BaseModel]:
             parsed[section] = load(section, model, path)
         except ConfigError as error:
             faults.append(str(error))
+    if read(path).get("merge") is None:
+        faults.append("merge: empty or absent, and DVC then runs no command at all; write `merge: {}`.")
     try:
         if "mix" in parsed:
             above_floor(cast("MixParams", parsed["mix"]), path)
             judged(cast("MixParams", parsed["mix"]), path)
+    except ConfigError as error:
+        faults.append(str(error))
+    try:
+        if "clean" in parsed:
+            below_floor(cast("CleanParams", parsed["clean"]), path)
     except ConfigError as error:
         faults.append(str(error))
     try:
@@ -138,6 +133,30 @@ def above_floor(mix: MixParams, path: Path = PARAMS) -> None:
             f"mix.heldout.near: found {asked:g}; pairs below score.near.floor ({floor:g}) are not written, so {floor:g} or more is "
             "accepted; raise it, or lower the floor."
         )
+
+
+def below_floor(clean: CleanParams, path: Path = PARAMS) -> None:
+    """Raises ConfigError when copies are to go at a limit below the floor of score, where no pair is written. Read as above."""
+    from curation.score.near import NearParams
+    from curation.score.semantic import SemanticParams
+
+    limits, faults = clean.duplicates, []
+    for name, asked, signal, model in (
+        ("near", limits.near, "near", NearParams),
+        ("synthetic_near", limits.synthetic_near, "near", NearParams),
+        ("semantic", limits.semantic, "semantic", SemanticParams),
+    ):
+        floor: Any = read(path)
+        for key in ("score", signal, "floor"):
+            floor = floor.get(key) if isinstance(floor, dict) else None
+        floor = model.model_fields["floor"].default if floor is None else floor
+        if isinstance(floor, int | float) and asked < floor:
+            faults.append(
+                f"clean.duplicates.{name}: found {asked:g}; pairs below score.{signal}.floor ({floor:g}) are not written, so "
+                f"{floor:g} or more is accepted; raise it, or lower the floor."
+            )
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def judged(mix: MixParams, path: Path = PARAMS) -> None:

@@ -23,8 +23,12 @@ from curation.clean.grounds import GroundsParams
 from curation.clean.outliers import OutlierParams
 from curation.clean.paragraphs import ParagraphParams
 from curation.clean.prose import with_prose
+from curation.errors import DataError
 from curation.ledger import DROPPED
 from curation.params import Params
+from curation.score import told
+from curation.score.exact import ExactParams
+from curation.score.exact import compute as keys_of
 
 
 class CleanParams(Params):
@@ -89,11 +93,14 @@ def clean(
     verdicts: Mapping[str, str] | None = None,
     evaluation: Path | None = None,
     against: pl.DataFrame | None = None,
+    exact: ExactParams | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(kept rows with labels as columns, dropped ledger), both sorted by id; order of the input changes nothing.
 
     `verdicts`: id → accept or reject. `against`: cleaned records of the corpus to be different from.
+    `exact`: the params by which the signal exact was measured; keys of `against` are made by them.
     """
+    complete(records, signals, labels)
     frame = joined(records, signals, labels, verdicts or {})
     tests = decontaminate.load(evaluation) if evaluation else []
     frame = decontaminate.measure(frame, tests, params.decontaminate)
@@ -117,6 +124,9 @@ def clean(
         hits.append(hit)
     found = pl.concat(hits)
     left = frame.join(found.select("id").unique(), on="id", how="anti")
+    if against is not None:
+        keys = keys_of(against, exact or ExactParams()).select("content_hash", "key")
+        against = against.join(keys, on="content_hash", how="left", maintain_order="left")
     copies = duplicates.decide(left, signals, params.duplicates, against)
     left = left.join(copies.select("id"), on="id", how="anti")
     repeated = paragraphs.duplicate_paragraphs(left, params.paragraphs, against)
@@ -141,14 +151,35 @@ def clean(
     return kept, dropped
 
 
+def complete(records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], labels: pl.DataFrame) -> None:
+    """Raises DataError when a signal says nothing of a row, neither a value nor a reason, or a row has no label."""
+    hashes = records.select(pl.col("content_hash").unique().sort())
+    for name, sidecar in signals.items():
+        silent = hashes.join(sidecar.filter(told()), on="content_hash", how="anti", maintain_order="left")
+        if len(silent):
+            raise DataError(
+                f"signal {name}: neither a value nor a reason for {len(silent)} content hashes, the first {silent.item(0, 0)}; "
+                "a missing value is no pass. Run `dvc repro score@raw` (score@generated for made rows) first."
+            )
+    lacking = records.select("id").join(labels, on="id", how="anti")["id"].sort()
+    if len(lacking):
+        raise DataError(
+            f"labels: none for {len(lacking)} rows, the first {lacking[0]}; run `dvc repro label@raw` (label@generated for "
+            "made rows) first."
+        )
+
+
 def joined(
     records: pl.DataFrame, signals: Mapping[str, pl.DataFrame], labels: pl.DataFrame, verdicts: Mapping[str, str]
 ) -> pl.DataFrame:
     """Records, sides, prose, labels, verdict and every signal column as `<signal>.<column>`, sorted by id.
 
+    Tags are those of the labels and the record's own, so that labels of an older record lose none.
     The row's language is the source's word or, where it gave none, that of the answer, else of the prompt.
     """
-    frame = rec.sides(records).drop("tags").join(labels, on="id", how="left", validate="1:1").sort("id")
+    own = rec.sides(records).rename({"tags": "_tags"}).join(labels, on="id", how="left", validate="1:1").sort("id")
+    tags = pl.concat_list(pl.col(name).fill_null([]) for name in ("tags", "_tags"))
+    frame = own.with_columns(tags.list.unique(maintain_order=True).alias("tags")).drop("_tags")
     for name, sidecar in signals.items():
         if name in ("near", "semantic", "embedding"):
             continue

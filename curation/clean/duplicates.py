@@ -54,7 +54,10 @@ def ranked(frame: pl.DataFrame) -> pl.DataFrame:
 def decide(
     frame: pl.DataFrame, signals: Mapping[str, pl.DataFrame], params: DuplicateParams, against: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """Rows to drop: `id`, `rule`, `value`, `limit`, `duplicate_of`, `detail`."""
+    """Rows to drop: `id`, `rule`, `value`, `limit`, `duplicate_of`, `detail`.
+
+    `against`: rows to be different from, with `id`, `content_hash`, `parents` and `key` (that of the signal exact).
+    """
     import numpy as np
 
     from curation.clean import survivors
@@ -62,9 +65,11 @@ def decide(
     frame = ranked(frame).join(
         signals["exact"].select("content_hash", "key"), on="content_hash", how="left", maintain_order="left"
     )
-    rows = frame.select("id", "content_hash", "parents")
     reference = _reference(against)
-    both = pl.concat([rows, reference])
+    there = _exact_there(frame, reference)
+    frame = frame.join(there.select("id"), on="id", how="anti", maintain_order="left")
+    rows = frame.select("id", "content_hash", "parents")
+    both = pl.concat([rows, reference.drop("key")])
     code, parents_at, parents = _family(both)
     synthetic = pl.when(pl.col("origin") == "synthetic").then(pl.col("task_type").fill_null("").rank("dense"))
     kinds = [_Alike.of(signals[name], rows, reference) for name in ("near", "semantic")]
@@ -73,7 +78,7 @@ def decide(
     rule, survivor = np.zeros(n, np.int64), np.full(n, -1, np.int64)
     value, limit = np.zeros(n), np.zeros(n)
     marks = frame.select(
-        (pl.col("key").fill_null("").rank("dense") - 1).cast(pl.Int64).alias("key"),
+        (pl.col("key").rank("dense") - 1).cast(pl.Int64).alias("key"),
         (pl.col("verdict") == "accept").fill_null(False).alias("accepted"),
         "_noisy",
         synthetic.cast(pl.Int64).fill_null(-1).alias("made"),
@@ -102,18 +107,41 @@ def decide(
         }
     )
     left = frame.join(copies.select("id"), on="id", how="anti", maintain_order="left")
-    return pl.concat([copies, homogeneous_answer(left, params)])
+    return pl.concat([there, copies, homogeneous_answer(left, params)])
+
+
+def _exact_there(frame: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+    """Rows to drop, as `decide` gives them, for an exact copy in the other corpus; of several the first id is named.
+
+    An accepted row stays, and noise on purpose beside its parent or a sibling, as in `survivors.choose`.
+    """
+    kin = pl.col("id_there").is_in("parents") | (
+        pl.col("parents").list.set_intersection("parents_there").list.len() > 0
+    )
+    return (
+        frame.filter((pl.col("verdict") != "accept").fill_null(True))
+        .join(reference, on="key", suffix="_there")
+        .filter(~(pl.col("_noisy") & kin.fill_null(False)))
+        .group_by("id")
+        .agg(pl.col("id_there").min().alias("duplicate_of"))
+        .sort("id")
+        .select(
+            "id",
+            pl.lit(_RULES[1]).alias("rule"),
+            pl.lit(1.0).alias("value"),
+            pl.lit(1.0).alias("limit"),
+            "duplicate_of",
+            pl.lit(_SAID[1]).alias("detail"),
+        )
+    )
 
 
 def _reference(against: pl.DataFrame | None) -> pl.DataFrame:
-    """`id`, `content_hash`, `parents` of the corpus to be different from, the first id for each content hash."""
+    """`id`, `content_hash`, `parents`, `key` of the corpus to be different from, the first id for each content hash."""
+    schema = {"id": pl.String, "content_hash": pl.String, "parents": pl.List(pl.String), "key": pl.String}
     if against is None:
-        return pl.DataFrame(schema={"id": pl.String, "content_hash": pl.String, "parents": pl.List(pl.String)})
-    return (
-        against.select("id", "content_hash", "parents")
-        .sort("id")
-        .unique("content_hash", keep="first", maintain_order=True)
-    )
+        return pl.DataFrame(schema=schema)
+    return against.select(*schema).sort("id").unique("content_hash", keep="first", maintain_order=True)
 
 
 def _family(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

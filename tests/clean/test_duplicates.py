@@ -1,4 +1,5 @@
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,8 +156,11 @@ def test_survivors_do_not_depend_on_order_and_no_cluster_is_lost(found, random):
     assert not any(pair <= kept for pair in strong)
 
 
-def greedy(rows, near, semantic, across, params):
-    """The rule in words: best rank first, a row goes when a kept row is its copy; exact before near before semantic."""
+def greedy(rows, near, semantic, across, params, there):
+    """The rule in words: best rank first, a row goes when a kept row is its copy; exact before near before semantic.
+
+    `there`: the key of the row `before` in the other corpus.
+    """
 
     def kin(row, other, other_parents):
         noisy = any(t.startswith("robustness:") for t in row["tags"])
@@ -164,6 +168,9 @@ def greedy(rows, near, semantic, across, params):
 
     kept, gone = [], {}
     for row in rows:
+        if row["key"] == there and not kin(row, "before", ["p"]):
+            gone[row["id"]] = ("exact_duplicate", 1.0, "before")
+            continue
         same = [k["id"] for k in kept if k["key"] == row["key"] and not kin(row, k["id"], k["parents"])]
         if same:
             gone[row["id"]] = ("exact_duplicate", 1.0, same[0])
@@ -216,19 +223,66 @@ def test_the_kernel_decides_as_the_rule_says_in_any_order_and_once(others, said,
     signals["near"] = signals["near"].with_columns(
         pl.Series("against", [listed.get(h, []) for h in signals["near"]["content_hash"]], dtype=PAIR)
     )
-    against = pl.DataFrame({"id": ["later", "before"], "content_hash": ["h", "h"], "parents": [["x"], ["p"]]})
+    keys = dict(zip(*signals["exact"].select("content_hash", "key"), strict=True))
+    there = keys[hashes["r6"]]
+    against = pl.DataFrame(
+        {"id": ["later", "before"], "content_hash": ["h", "h"], "parents": [["x"], ["p"]], "key": [there, there]}
+    )
     params = DuplicateParams()
     found = duplicates.decide(frame, signals, params, against)
     order = duplicates.ranked(frame).join(signals["exact"].select("content_hash", "key"), on="content_hash")
     pairs = [{frozenset((a, b)): s for a, b, s in pairs} for pairs in by_id]
     expected = greedy(order.sort("_unreviewed", "_origin", "_noisy", "content_hash", "id").to_dicts(), *pairs,
-                      {f"r{i}": s for i, s in across.items()}, params)  # fmt: skip
+                      {f"r{i}": s for i, s in across.items()}, params, there)  # fmt: skip
     assert {i: (r, v, o) for i, r, v, o in found.select("id", "rule", "value", "duplicate_of").iter_rows()} == expected
     shuffled = frame.sample(fraction=1, shuffle=True, seed=random.randrange(1000))
     split = pl.concat([shuffled[cut:], shuffled[:cut]])
     assert duplicates.decide(split, signals, params, against).sort("id").equals(found.sort("id"))
     left = frame.join(found.select("id"), on="id", how="anti")
     assert duplicates.decide(left, signals, params, against).is_empty()
+
+
+def test_an_exact_copy_in_the_other_corpus_goes_without_near_and_semantic():
+    """They are off, and of rows without a letter or digit near says nothing."""
+    from curation.score import exact
+
+    rows = [
+        ("a", "What is a fjord?", "A drowned valley.", {}),
+        ("b", "峡湾是什么？", "被海水淹没的山谷。", {}),
+        ("c", "→", "……", {}),
+        ("d", "用 Python 打印 hi", "print('hi')", {"tags": ["robustness:typo"], "parents": ["x4"]}),
+        ("e", "What is a loch?", "A lake.", {}),
+    ]
+    said = [("what is  a FJORD", "a drowned valley"), ("峡湾是什么", "被海水淹没的山谷"), ("→", "……"), rows[3][1:3]]
+    there, _ = corpus([(f"x{n}", prompt, answer, {}) for n, (prompt, answer) in enumerate(said, 1)])
+    against = there.join(exact.compute(there, exact.ExactParams()).select("content_hash", "key"), on="content_hash")
+    assert decide(rows, against=against) == {i: ("exact_duplicate", f"x{n}") for n, i in enumerate("abc", 1)}
+    frame, signals = corpus(rows)
+    accepted = frame.with_columns(verdict=pl.lit("accept"))
+    assert duplicates.decide(accepted, signals, DuplicateParams(), against).is_empty()
+
+
+def test_limits_below_the_floors_of_score_are_refused(tmp_path):
+    from curation.clean import CleanParams
+    from curation.errors import ConfigError
+    from pipelines import params as files
+
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        "score:\n  near: {floor: 0.7}\nclean:\n  duplicates: {near: 0.7, synthetic_near: 0.65, semantic: 0.75}\n"
+    )
+    wrong = [
+        "clean.duplicates.synthetic_near: found 0.65; pairs below score.near.floor (0.7) are not written, so 0.7 or more is "
+        "accepted; raise it, or lower the floor.",
+        "clean.duplicates.semantic: found 0.75; pairs below score.semantic.floor (0.8) are not written, so 0.8 or more is "
+        "accepted; raise it, or lower the floor.",
+    ]
+    with pytest.raises(ConfigError) as error:
+        files.below_floor(files.load("clean", CleanParams, path), path)
+    assert str(error.value).splitlines() == wrong
+    with pytest.raises(ConfigError) as error:
+        files.check(path)
+    assert str(error.value).splitlines()[-2:] == wrong
 
 
 SAID = [

@@ -17,6 +17,7 @@ from curation.clean import ABOUT_PROMPTS, BINDING, LAST_RULES, RULES, CleanParam
 from curation.clean.answers import AnswerParams
 from curation.clean.claims import ClaimParams
 from curation.clean.form import FormParams, cut
+from curation.errors import DataError
 from curation.ingest import IngestParams, SourceParams, ingest
 from curation.label import LABEL_COLUMNS
 
@@ -294,6 +295,40 @@ def test_every_hit_reports_its_value_and_limit(tmp_path: Path) -> None:
     frame = joined(records, signals_of(records, {}), labels_of(records, {}), {})
     assert RULES["too_short"](frame, CleanParams()).rows() == [("0", 4.0, 8.0, "units, where prose is asked for")]
     assert form.broken_characters(frame, FormParams()).rows() == [("1", 2.0, 0.0, "places that an encoding error left")]
+
+
+def test_a_missing_signal_or_label_is_an_error_and_no_pass(tmp_path: Path) -> None:
+    records = corpus(
+        [{"prompt": "Who came?", "answer": "Only Ada."}, {"prompt": "谁来了？", "answer": "只有小王。"}], tmp_path
+    )
+    signals, labels = signals_of(records, {}), labels_of(records, {})
+    first, last = sorted(records["content_hash"])
+    nothing = [pl.lit(None).alias(c) for c in signals["repetition"].columns if c != "content_hash"]
+    for name, sidecar, lacking in (
+        ("near", signals["near"].clear(), (2, first)),
+        ("exact", signals["exact"].filter(pl.col("content_hash") == first), (1, last)),
+        ("repetition", signals["repetition"].with_columns(nothing), (2, first)),
+    ):
+        with pytest.raises(DataError) as error:
+            clean(records, signals | {name: sidecar}, labels, CleanParams())
+        assert str(error.value) == (
+            f"signal {name}: neither a value nor a reason for {lacking[0]} content hashes, the first {lacking[1]}; a missing value "
+            "is no pass. Run `dvc repro score@raw` (score@generated for made rows) first."
+        )
+    with pytest.raises(DataError) as error:
+        clean(records, signals, labels.tail(1), CleanParams())
+    assert str(error.value) == (
+        "labels: none for 1 rows, the first 0; run `dvc repro label@raw` (label@generated for made rows) first."
+    )
+
+
+def test_labels_of_an_older_record_lose_no_tag(tmp_path: Path) -> None:
+    row = {"prompt": "Who rents unit 4?", "answer": "A tenant with a passport on file.", "tags": ["pii_drop:passport"]}
+    records = corpus([row], tmp_path)
+    labels = labels_of(records, {}).with_columns(tags=pl.lit(["safety:refusal"]))
+    frame = joined(records, signals_of(records, {}), labels, {})
+    assert frame["tags"].to_list() == [["safety:refusal", "pii_drop:passport"]]
+    assert RULES["pii_drop"](frame, CleanParams())["detail"].to_list() == ["personal data: passport"]
 
 
 def test_rules_are_not_slow(tmp_path: Path) -> None:
