@@ -5,6 +5,7 @@ A name is a bundled name (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS), a folder, 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -83,7 +84,7 @@ def encoder_path(name: str) -> str:
 
 @lru_cache(maxsize=16)
 def identity(name: str) -> str:
-    """What a cache key says of a model: changes when the weights could have changed."""
+    """What a cache key says of a model: of a folder all bytes, weights too; of a hub name only the name."""
     for table in (BUNDLED_LANGUAGE_MODELS, BUNDLED_ENCODERS):
         if name in table:
             return table[name][2]
@@ -93,13 +94,9 @@ def identity(name: str) -> str:
     digest = xxhash.xxh3_64()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(f"{file.relative_to(path)} {file.stat().st_size}".encode())
-        if file.suffix in {".safetensors", ".bin"}:
-            with file.open("rb") as stream:
-                digest.update(stream.read(1 << 20))
-                stream.seek(max(0, file.stat().st_size - (1 << 20)))
-                digest.update(stream.read(1 << 20))
-        else:
-            digest.update(file.read_bytes())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
     return f"local:{digest.hexdigest()}"
 
 
@@ -141,7 +138,7 @@ def load_encoder(name: str) -> SentenceTransformer:
 def _loaded(name: str, what: str, load: Any, path: str) -> Any:
     try:
         return load(path)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a file that is cut: the errors of safetensors and tokenizers have no narrower base
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{what} {name!r}: cannot be loaded ({reason}). {_remedy(what)}") from None
 
@@ -174,7 +171,8 @@ def _converted(file: Path, identity_: str) -> str:
     target = folder() / "models" / identity_
     if not target.exists():
         for left in target.parent.glob(f".{identity_}.*.part*"):  # by a process that was killed; others may be at work
-            if time.time() - left.stat().st_mtime > _ABANDONED and left != file:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            with contextlib.suppress(FileNotFoundError):  # another process clears the same
+                if time.time() - left.stat().st_mtime > _ABANDONED and left != file:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
         (convert.gguf if file.suffix == ".gguf" else convert.e5)(file, target)
     return str(target)

@@ -57,6 +57,34 @@ def test_what_a_killed_conversion_left_goes_after_an_hour(package, empty, monkey
     assert sorted(p.name for p in folder.iterdir()) == [f".{IDENTITY}.2.part", ".other.3.part", IDENTITY]
 
 
+def test_what_another_process_clears_meanwhile_is_no_fault(package, empty, monkeypatch):
+    monkeypatch.setattr(convert, "gguf", lambda source, target: target.mkdir())
+    gone = empty / "models" / f".{IDENTITY}.1.part"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([gone]))
+    assert models.language_model_path("gemma-3-270m") == str(empty / "models" / IDENTITY)
+
+
+def test_models_that_differ_in_the_middle_share_no_cache_keys(tmp_path):
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder, middle in zip(folders, (b"a", b"b"), strict=True):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(bytes(1 << 20) + middle + bytes(1 << 20))
+    one, other = (models.identity(str(folder)) for folder in folders)
+    assert one.startswith("local:") and one != other
+
+
+def test_weights_that_are_cut_get_one_line(tmp_path):
+    from safetensors import safe_open
+
+    (tmp_path / "model.safetensors").write_bytes(b"\x00\x01")
+    with pytest.raises(ModelError) as error:
+        models._loaded(
+            "mine", "language model", lambda path: safe_open(path, "np"), str(tmp_path / "model.safetensors")
+        )
+    assert str(error.value).startswith("language model 'mine': cannot be loaded (")
+    assert "\n" not in str(error.value)
+
+
 def test_a_part_that_is_missing_gets_one_line(package, empty):
     (package / "__init__.py").write_text("import packaged_part1\n")
     with pytest.raises(ModelError) as error:
