@@ -40,10 +40,12 @@ def items(path: Path) -> list[dict[str, Any]]:
     """The items of a task file; raises DataError with file:line for one that cannot be used."""
     found: dict[str, dict[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # U+2028 may stand raw in JSON
     except OSError:
         raise DataError(f"{path}: no such file; restore it with `git checkout {path}`.") from None
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         where = f"{path}:{number}"
         try:
             item = json.loads(line)

@@ -18,9 +18,12 @@ from curation.errors import DataError
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _LATIN = re.compile(r"[A-Za-z]")
-_BULLET = re.compile(r"^\s*[-*•]\s+\S", re.M)
-_NUMBERED = re.compile(r"^\s*\d+[.)、．]\s*\S", re.M)
-_SENTENCE = re.compile(r"[^.!?。！？]*[^\s.!?。！？][^.!?。！？]*[.!?。！？]+")
+# Chinese sets no blank behind a dash either; before a digit it is a minus, and a star without blank is emphasis.
+_BULLET = re.compile(r"^\s*(?:[-*]\s+\S|[•·●]\s*\S|-[“《「【\u3400-\u4dbf\u4e00-\u9fff])", re.M)
+_NUMBERED = re.compile(r"^\s*(?:\d+(?:[.．](?!\d)|[)）、])|[(（]\d{1,2}[)）])\s*\S", re.M)
+# Points that end no sentence: in a number, and before a closing quote behind which the sentence goes on ("Stop!" he said).
+_NO_END = re.compile(r"(?<=\d)[.．](?=\d)|[.!?]+(?=[\"'”’]\s+[a-z])")
+_SENTENCE = re.compile(r"[^.!?。！？]*[^\s.!?。！？][^.!?。！？]*[.!?。！？]+[\"'”’」』）)]*")
 
 
 def correct(item: Mapping[str, Any], answer: str) -> bool:
@@ -29,7 +32,7 @@ def correct(item: Mapping[str, Any], answer: str) -> bool:
     if not answer:
         return False
     if "answer" in item:
-        return last_number(answer) == Decimal(item["answer"])
+        return last_number(answer) == last_number(item["answer"])
     # Small models repeat what they are asked, and the repetition often keeps to the constraint.
     return item["prompt"] not in answer and all(holds(constraint, answer) for constraint in item["constraints"])
 
@@ -48,20 +51,24 @@ def holds(constraint: Mapping[str, Any], answer: str) -> bool:
 
 def validate(item: Mapping[str, Any], where: str) -> None:
     """Raises DataError when an item lacks what it needs, or names a constraint or an argument that does not exist."""
+    if not isinstance(item, dict):
+        raise DataError(f"{where}: found {item!r}; accepted: one object a line.")
     for key in ("key", "language", "prompt"):
         if not isinstance(item.get(key), str) or not item[key].strip():
             raise DataError(f"{where}: lacks {key!r}; accepted: key, language, prompt, and answer or constraints.")
     if ("answer" in item) == ("constraints" in item):
         raise DataError(f"{where}: {item['key']}: has both answer and constraints, or neither; accepted: one of them.")
     if "answer" in item:
-        if not _NUMBER.fullmatch(str(item["answer"])):
+        if not isinstance(item["answer"], str) or not _NUMBER.fullmatch(item["answer"]):
             raise DataError(f"{where}: {item['key']}: found answer {item['answer']!r}; accepted: a number as a string.")
         return
-    if not item["constraints"]:
+    if not isinstance(item["constraints"], list) or not item["constraints"]:
         raise DataError(f"{where}: {item['key']}: has no constraint; accepted: at least one.")
     for constraint in item["constraints"]:
+        if not isinstance(constraint, dict):
+            raise DataError(f"{where}: {item['key']}: found constraint {constraint!r}; accepted: an object with kind.")
         kind = constraint.get("kind")
-        if kind not in CONSTRAINTS:
+        if not isinstance(kind, str) or kind not in CONSTRAINTS:
             raise DataError(f"{where}: {item['key']}: unknown constraint {kind!r}; accepted: {', '.join(CONSTRAINTS)}.")
         code = CONSTRAINTS[kind].__code__
         needed = set(code.co_varnames[1 : code.co_argcount])
@@ -70,6 +77,13 @@ def validate(item: Mapping[str, Any], where: str) -> None:
                 f"{where}: {item['key']}: {kind} has {', '.join(sorted(set(constraint) - {'kind'})) or 'no argument'}; "
                 f"accepted: {', '.join(sorted(needed)) or 'no argument'}."
             )
+        for name in needed:
+            value, wanted = constraint[name], CONSTRAINTS[kind].__annotations__[name]
+            texts = value if isinstance(value, list) else [None]
+            if not (
+                all(isinstance(t, str) for t in texts) if wanted == "list[str]" else type(value).__name__ == wanted
+            ):
+                raise DataError(f"{where}: {item['key']}: {kind}: found {name} {value!r}; accepted: {wanted}.")
 
 
 def _contains(answer: str, words: list[str]) -> bool:
@@ -90,6 +104,7 @@ def _characters(answer: str, least: int, most: int) -> bool:
 
 
 def _sentences(answer: str, count: int) -> bool:
+    answer = _NO_END.sub(",", answer)
     ended = _SENTENCE.findall(answer)
     rest = _SENTENCE.sub("", answer).strip()
     return len(ended) + bool(rest) == count

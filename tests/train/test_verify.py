@@ -34,10 +34,20 @@ def test_last_number(text: str, number: Decimal | int | None) -> None:
         ({"kind": "sentences", "count": 2}, "One. Two!", "Only one."),
         ({"kind": "sentences", "count": 2}, "一句。两句？", "一句。两句。三句。"),
         ({"kind": "sentences", "count": 1}, "no full stop", "One. two"),
+        ({"kind": "sentences", "count": 1}, "It costs 3.5 dollars.", "It costs 3. 5 dollars."),
+        ({"kind": "sentences", "count": 1}, "价格是3.5元。", "价格是3。5元。"),
+        ({"kind": "sentences", "count": 1}, "他说：“你好。”", "他说：“你好。”她笑了。"),
+        ({"kind": "sentences", "count": 1}, 'She said, "Go."', 'She said, "Go." Then she left.'),
+        ({"kind": "sentences", "count": 1}, '"Stop!" he said.', '"Stop!" He left.'),
         ({"kind": "bullets", "count": 2}, "- a\n- b", "a\nb"),
-        ({"kind": "bullets", "count": 2}, "- 帐篷\n- 水壶", "-帐篷\n-水壶"),
+        ({"kind": "bullets", "count": 2}, "-帐篷\n- 水壶", "-5度\n-7度"),
+        ({"kind": "bullets", "count": 3}, "•帐篷\n● 水壶\n· 绳子", "*帐篷*\n*水壶*\n*绳子*"),
+        ({"kind": "bullets", "count": 2}, "● tent\n· rope", "-5 degrees\n-7 degrees"),
         ({"kind": "numbered", "count": 2}, "1. a\n2. b", "1. a"),
         ({"kind": "numbered", "count": 2}, "1、抖开\n2、晾好", "一、抖开\n二、晾好"),
+        ({"kind": "numbered", "count": 2}, "1）苹果\n2）梨", "1.5斤苹果\n2.5斤梨"),
+        ({"kind": "numbered", "count": 2}, "（1）苹果\n（2）梨", "（2023）苹果\n（2024）梨"),
+        ({"kind": "numbered", "count": 2}, "(1) apples\n2) pears", "3.5 apples\n4.5 pears"),
         ({"kind": "lines", "count": 2}, "a\n\nb", "a"),
         ({"kind": "json_only", "keys": ["城市"]}, '{"城市": "泉州"}', '```json\n{"城市": "泉州"}\n```'),
         ({"kind": "json_only", "keys": ["a", "b"]}, '{"b": 1, "a": 2}', '{"a": 2}'),
@@ -82,10 +92,37 @@ def test_faulty_items_are_named() -> None:
             f"f:3: k: unknown constraint 'loud'; accepted: {', '.join(CONSTRAINTS)}.",
         ),
         (good | {"constraints": [{"kind": "lines", "n": 1}]}, "f:3: k: lines has n; accepted: count."),
+        ([1], "f:3: found [1]; accepted: one object a line."),
+        (good | {"answer": 5}, "f:3: k: found answer 5; accepted: a number as a string."),
+        (good | {"constraints": {"kind": "lines"}}, "f:3: k: has no constraint; accepted: at least one."),
+        (
+            good | {"constraints": ["lower_case"]},
+            "f:3: k: found constraint 'lower_case'; accepted: an object with kind.",
+        ),
+        (
+            good | {"constraints": [{"kind": "lines", "count": "1"}]},
+            "f:3: k: lines: found count '1'; accepted: int.",
+        ),
+        (
+            good | {"constraints": [{"kind": "contains", "words": "maple"}]},
+            "f:3: k: contains: found words 'maple'; accepted: list[str].",
+        ),
     ):
         with pytest.raises(DataError) as error:
             validate(item, "f:3")
         assert str(error.value) == message
+
+
+def test_thousands_separators_are_read_on_both_sides() -> None:
+    validate({"key": "k", "language": "en", "prompt": "p", "answer": "1,234"}, "f:1")
+    assert correct({"answer": "1,234"}, "It is 1234.")
+    assert not correct({"answer": "1,234"}, "It is 234.")
+
+
+def test_a_line_ends_at_a_line_feed_only(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"key":"a","language":"zh","prompt":"一\u2028二","answer":"1"}\n\n', encoding="utf-8")
+    assert [item["prompt"] for item in items(path)] == ["一\u2028二"]
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
