@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from curation.ingest.layout import BadRecord, Turn, answer_of, prompt_of, system_turns, text_of, tools_text
+from curation.ingest.layout import BadRecord, Turn, answer_of, beside, prompt_of, system_turns, text_of, tools_text
 
 NEEDS = frozenset({"instruction"})
 PROMPT = frozenset({"instruction", "input", "system", "history"})
 USED = PROMPT | {"output", "tools"}
-_MORE = ("input", "system", "history", "tools")
+_MORE = ("system", "history", "tools")
 
 
 def matches(value: dict[str, Any]) -> bool:
@@ -23,7 +23,8 @@ def matches(value: dict[str, Any]) -> bool:
 def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """`messages` and `tools` of the record, and the keys `used` for them; raises BadRecord."""
     question, answer, used = value["instruction"], value.get("output"), USED
-    if type(question) is str and type(answer) is str and question.strip() and not any(map(value.get, _MORE)):
+    alone = value.get("input") in ("", None) and not any(map(value.get, _MORE))
+    if alone and type(question) is str and type(answer) is str and question.strip():
         return {"messages": [Turn("user", question), Turn("assistant", answer)], "used": USED}  # nearly every record
     if value.get("output") is None and "instances" in value:
         value, used = value | _instance(value["instances"]), used | {"instances"}
@@ -41,7 +42,7 @@ def prompt(value: dict[str, Any]) -> list[Turn]:
         raise BadRecord("broken_history", "`history` is not a list of [user, assistant] pairs")
     for user, assistant in history:
         turns += [Turn("user", text_of(user, "history")), Turn("assistant", text_of(assistant, "history"))]
-    turns.append(prompt_of((value["instruction"], "instruction"), (value.get("input") or "", "input")))
+    turns.append(prompt_of((value["instruction"], "instruction"), (beside(value, "input"), "input")))
     return turns
 
 

@@ -18,7 +18,7 @@ class BadRecord(Exception):
 
 
 class Turn(NamedTuple):
-    """One message, its fields in the order of `records.MESSAGE`."""
+    """One message, its fields in the order of `records.MESSAGE`, and what has no field there."""
 
     role: str
     content: str
@@ -27,6 +27,7 @@ class Turn(NamedTuple):
     tool_calls: str | None = None  # JSON text of a list, arguments byte for byte
     tool_call_id: str | None = None
     loss_weight: float | None = None
+    unread: dict[str, Any] | None = None  # what else it said of itself; goes to the record's meta
 
 
 def text_of(value: Any, key: str) -> str:
@@ -71,6 +72,12 @@ def optional_text(value: Any, key: str) -> str | None:
 def system_turns(value: dict[str, Any]) -> list[Turn]:
     """The system turn that a `system` key beside the conversation stands for, if there is one."""
     return [Turn("system", text_of(value["system"], "system"))] if value.get("system") else []
+
+
+def beside(value: dict[str, Any], key: str) -> Any:
+    """What stands beside the question (`input`, `context`): a 0 is text, any other empty value is nothing."""
+    found = value.get(key)
+    return found if found or type(found) in (int, float) else ""
 
 
 def prompt_of(*parts: tuple[Any, str]) -> Turn:

@@ -1,7 +1,7 @@
 """One prompt, one answer: prompt/completion, prompt/response, question/answer, query/response, input/output and the like.
 
-`{"question": …, "answer": …, "context": …, "system": …}`; a `context` stands before the question. A prompt that is a list of
-turns (and a completion that is one) is read as messages.
+`{"question": …, "answer": …, "context": …, "system": …}`; a `context` stands before the (first) question. A prompt that is a
+list of turns (and a completion that is one) is read as messages.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from curation.ingest import turns
-from curation.ingest.layout import BadRecord, Turn, answer_of, prompt_of, system_turns, tools_text
+from curation.ingest.layout import BadRecord, Turn, answer_of, beside, prompt_of, system_turns, tools_text
 
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("prompt", "answer"), ("prompt", "output"), ("question", "answer"),
@@ -45,10 +45,14 @@ def convert(value: dict[str, Any], raw: bytes) -> dict[str, Any]:
 
 def prompt(value: dict[str, Any], key: str, raw: bytes) -> list[Turn]:
     """The turns before the answer; raises BadRecord."""
-    own = value[key]
-    if _are_turns(own):
-        return system_turns(value) + turns.read(own, turns.Text(raw, (key,)), "message")
-    return [*system_turns(value), prompt_of((value.get("context") or "", "context"), (own, key))]
+    own, context = value[key], (beside(value, "context"), "context")
+    if not _are_turns(own):
+        return [*system_turns(value), prompt_of(context, (own, key))]
+    found = system_turns(value) + turns.read(own, turns.Text(raw, (key,)), "message")
+    asks = next((n for n, turn in enumerate(found) if turn.role == "user"), None)
+    if asks is not None and context[0] != "":
+        found[asks] = found[asks]._replace(content=prompt_of(context, (found[asks].content, key)).content)
+    return found
 
 
 def _are_turns(value: Any) -> bool:

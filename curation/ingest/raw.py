@@ -222,9 +222,13 @@ def _plain(stream: TextIO, name: str, unit: str) -> Iterator[RawRecord]:
             yield RawRecord(name, line, body, {"text": body})
 
 
+_BLANK = r"[ \t\r\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]*"  # a line with nothing on it; \r: of CRLF
+_BETWEEN = re.compile(rf"\n{_BLANK}\n{_BLANK}\n\s*")
+
+
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
     position, line = 0, 1
-    for match in [*re.finditer(r"\n[ \t]*\n[ \t]*\n\s*", text), None]:
+    for match in [*_BETWEEN.finditer(text), None]:
         end = match.end() if match else len(text)
         yield line, text[position : match.start() if match else end]
         line += text.count("\n", position, end)

@@ -48,6 +48,7 @@ _PLAIN = (None,) * 4
 _LIKELY: dict[tuple[str, ...], list[ModuleType]] = {}
 _DETAIL = 400  # characters of a detail; a role may be as long as a book
 _TURN_FIELDS = tuple(rec.MESSAGE.to_schema())
+_UNREAD = "message_keys"  # in meta: keys of messages that have no field of their own, by the message's number from 0
 AT = "at"  # a row's place in its part, for ordinals
 
 GOOD = rec.SCHEMA | {AT: pl.Int64}
@@ -122,12 +123,15 @@ class Rows:
                 elif key in own:
                     rest = [*rest, key]
             _encodable("".join((license_, language, group or "", *tags, *parents)))
-        meta = self._meta(file, line, {k: value[k] for k in rest} if rest else None)
+        kept = {k: value[k] for k in rest}
+        if unread := {str(n): turn.unread for n, turn in enumerate(turns or ()) if turn.unread}:
+            kept[_UNREAD if _UNREAD not in value else f"{_UNREAD}_"] = unread  # a record's own key stays its own
+        meta = self._meta(file, line, kept or None)
         try:
             hash_ = content_hash(turns or (), said, tools)
         except TypeError:
             raise _lone_surrogate() from None
-        if rest:
+        if kept:
             _encodable(meta)
         self._good.append(
             (id_, hash_, "chat" if turns is not None else "text", turns, tools, said,
@@ -174,7 +178,7 @@ def _messages(column: Sequence[list[Turn] | None]) -> pa.Array:
     turns = list(chain.from_iterable(filter(None, column)))
     values = [
         pa.array(column, pa.float64() if name == "loss_weight" else pa.large_string())
-        for name, column in zip(_TURN_FIELDS, zip(*turns, strict=True) if turns else [()] * 7, strict=True)
+        for name, column in zip(_TURN_FIELDS, [*zip(*turns, strict=True)][:7] or [()] * 7, strict=True)
     ]
     offsets = [0, *accumulate(len(own) if own else 0 for own in column)]
     return pa.LargeListArray.from_arrays(

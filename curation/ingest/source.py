@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,6 +19,7 @@ from curation.params import Params
 
 _HIDDEN = {"README.md", "LICENSE"}
 _SAVED = ("state.json", "dataset_dict.json")  # what `datasets` puts into a folder: one split, or several by name
+_INFO = "dataset_info.json"  # stands beside state.json, which other programs write too
 
 
 class SourceParams(Params):
@@ -35,7 +39,7 @@ class SourceParams(Params):
 
 
 class IngestParams(Params):
-    """`params.yaml: ingest`. A file that several entries name belongs to the last."""
+    """`params.yaml: ingest`. A file that several entries name belongs to the last; what `datasets` saved, to its own entry."""
 
     sources: tuple[SourceParams, ...] = Field(min_length=1)
 
@@ -51,25 +55,27 @@ class Place(NamedTuple):
 
 def places(params: IngestParams) -> list[Place]:
     """All files by path, then all data sets; raises DataError when a source names nothing."""
-    owner: dict[Path, SourceParams] = {}
+    owner: dict[Path, tuple[Path, SourceParams]] = {}  # by the place on the disk: a path may be written in several ways
     sets: list[tuple[str, SourceParams]] = []
+    inside: dict[Path, tuple[str, SourceParams]] = {}  # saved folders within a source
     for source in params.sources:
         if source.path.startswith("hf:") or any((Path(source.path) / mark).exists() for mark in _SAVED):
             sets.append((source.path, source))
             continue
-        matched = _expand(source.path)
-        if not matched:
+        matched, saved = _expand(source.path)
+        if not matched and not saved:
             raise DataError(
                 f"ingest.sources: {source.path}: no such file, folder or pattern; restore it or take the entry out of params.yaml."
             )
-        owner.update(dict.fromkeys(matched, source))
-    stems = Counter(_stem(path) for path in owner)
+        owner.update((_on_disk(path), (path, source)) for path in matched)
+        inside.update((folder.resolve(), (folder.as_posix(), source)) for folder in saved)
+    stems = Counter(_stem(path) for path, _ in owner.values())
     found = []
-    for path in sorted(owner):
-        own = owner[path]
+    for path, own in sorted(owner.values(), key=itemgetter(0)):
         name = own.name or (_stem(path) if stems[_stem(path)] == 1 else f"{path.parent.name}.{_stem(path)}")
         found.append(Place(path, _shown(path.as_posix()), _shown(name), own))
-    for place, own in sets:
+    named = {Path(place).resolve() for place, _ in sets}
+    for place, own in [*sets, *(inside[folder] for folder in sorted(inside) if folder not in named)]:
         found.append(Place(None, place, own.name or place.removeprefix("hf:").strip("/").replace("/", "."), own))
     return found
 
@@ -83,16 +89,40 @@ def _stem(path: Path) -> str:
     return path.name.split(".")[0] or path.name
 
 
-def _expand(pattern: str) -> list[Path]:
+def _on_disk(path: Path) -> Path:
+    """One form of a path. A link to a file stays itself: DVC may link equal files to one place in its cache."""
+    return path.parent.resolve() / path.name
+
+
+def _expand(pattern: str) -> tuple[list[Path], list[Path]]:
+    """The files that a path, folder or pattern names, and the folders among them that `datasets` saved."""
     path = Path(pattern)
     if path.is_file():
-        return [path]
+        return [path], []
     if path.is_dir():
         inside = path.rglob("*")
     else:
         anchor = Path(path.anchor) if path.is_absolute() else Path()
         inside = anchor.glob(str(path.relative_to(path.anchor)) if path.is_absolute() else pattern)
-    return sorted(p for p in inside if p.is_file() and p.name not in _HIDDEN and not p.name.startswith("."))
+    spelled = set(path.parts)  # what is hidden counts only where the entry says so
+    files = sorted(
+        p
+        for p in inside
+        if p.is_file() and p.name not in _HIDDEN and not any(part[0] == "." and part not in spelled for part in p.parts)
+    )
+    root = Path(*takewhile(lambda part: not re.search(r"[*?[]", part), path.parts))
+    saved = {folder: _saved(folder, root) for folder in {p.parent for p in files}}
+    return [p for p in files if saved[p.parent] is None], sorted({s for s in saved.values() if s})
+
+
+def _saved(folder: Path, root: Path) -> Path | None:
+    """The outermost folder that `datasets` saved, between `root` and `folder`, both of which may be it."""
+    for place in (*reversed(folder.parents), folder):
+        if (place == root or root in place.parents) and (
+            (place / _SAVED[1]).exists() or ((place / _SAVED[0]).exists() and (place / _INFO).exists())
+        ):
+            return place
+    return None
 
 
 def dataset(place: str, split: str) -> Iterator[RawRecord]:

@@ -44,7 +44,10 @@ class _Lines:
 
 
 def separated(stream: TextIO, name: str, separator: str) -> Iterator[RawRecord]:
-    """Rows as objects by the header's names. Rows that a quote without its end swallowed are given back."""
+    """Rows as objects by the header's names. Rows that a quote without its end swallowed are given back.
+
+    Raises DataError for a header that names a column twice.
+    """
     csv.field_size_limit(1 << 30)
     lines = _Lines(stream)
     reader = csv.reader(lines, delimiter=separator, strict=True)
@@ -63,13 +66,23 @@ def separated(stream: TextIO, name: str, separator: str) -> Iterator[RawRecord]:
             continue
         if any(cells):
             if header is None:
-                header = [c.strip() for c in cells]
+                header = _header(cells, name)
             elif len(cells) != len(header):
                 detail = f"{len(cells)} fields; the header names {len(header)}"
                 yield RawRecord(name, lines.first, lines.raw(), None, "wrong_field_count", detail)
             else:
                 yield RawRecord(name, lines.first, lines.raw(), dict(zip(header, cells, strict=True)))
         lines.done()
+
+
+def _header(cells: list[str], name: str) -> list[str]:
+    """The columns' names; several without one are named by their place. Raises DataError where one is there twice."""
+    header = [c.strip() for c in cells]
+    if header.count("") > 1:
+        header = [c or f"column {number}" for number, c in enumerate(header, 1)]
+    if twice := next((c for c in header if header.count(c) > 1), None):
+        raise DataError(f"{name}: the header names `{twice}` twice, and one would be lost; rename a column.")
+    return header
 
 
 def _are_rows(lines: list[str], fields: int, separator: str) -> bool:

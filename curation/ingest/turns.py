@@ -18,6 +18,7 @@ ROLES = {
     "function": "tool", "observation": "tool", "function_response": "tool", "ipython": "tool",
 }  # fmt: skip
 _THOUGHTS = ("reasoning", "thinking")
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 _CALLS = ("tool_call", "tool_use", "function_call")
 
 
@@ -63,10 +64,12 @@ def _turn(turn: Any, text: Text, number: int, noun: str) -> Turn:
         raise BadRecord("unknown_role", f"{noun} {number} has the role {said!r}; accepted: {', '.join(ROLES)}")
     content = turn.get("content", turn.get("value"))
     where = f"{noun} {number}"
+    read = {a if a in turn else b for a, b in (("role", "from"), ("content", "value"), ("loss_weight", "weight"))}
     if role == "function_call":
-        calls = _called(text_of(content, where), where)
-        return Turn("assistant", "", tool_calls=call_text(calls), loss_weight=_weight(turn, where))
-    thought, calls = None, []
+        called = call_text(_called(text_of(content, where), where))
+        return Turn("assistant", "", None, None, called, None, _weight(turn, where), _unread(turn, read))
+    thought: str | None = None
+    calls: list[tuple[str | None, str, str]] = []
     if isinstance(content, list):
         thought, content, calls = _parted(content, text, number, where)
     elif content is None:
@@ -76,7 +79,9 @@ def _turn(turn: Any, text: Text, number: int, noun: str) -> Turn:
     else:
         content = text_of(content, where)
     calls += _listed(turn, text, number, where)
-    reasoning = thought or turn.get("reasoning_content") or turn.get("reasoning") or turn.get("thinking")
+    reasons = None if thought else next((key for key in _REASONING if turn.get(key)), None)
+    reasoning = turn[reasons] if reasons else thought
+    read |= {"name", "tool_call_id", "tool_calls" if turn.get("tool_calls") else "function_call", reasons or ""}
     return Turn(
         role,
         content,
@@ -85,7 +90,13 @@ def _turn(turn: Any, text: Text, number: int, noun: str) -> Turn:
         call_text(calls) if calls else None,
         optional_text(turn.get("tool_call_id"), f"{where}: tool_call_id"),
         _weight(turn, where),
+        _unread(turn, read),
     )
+
+
+def _unread(turn: dict[str, Any], read: set[str]) -> dict[str, Any] | None:
+    """What the keys hold that are not `read`; None for nothing. Columns of tables give every turn every key, mostly empty."""
+    return {k: v for k, v in turn.items() if k not in read and v not in (None, "", [], {})} or None
 
 
 def _weight(turn: dict[str, Any], where: str) -> float | None:

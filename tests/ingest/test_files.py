@@ -342,3 +342,48 @@ def test_a_damaged_character_costs_one_record_and_makes_no_row_of_a_part(wrapped
         found = [r.value for r in json_text.array(stream, "a") if r.reason is None]
         assert listed[0] in found and listed[2] in found
         assert not [v for v in found if isinstance(v, dict) and ("role" in v or "text" in v or "name" in v)]
+
+
+def read_all(*sources):
+    return ingest(IngestParams(sources=tuple(SourceParams(**source) for source in sources)))
+
+
+def test_a_file_that_entries_name_in_several_ways_is_read_once(tmp_path, monkeypatch):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.jsonl").write_text(json.dumps(ROW))
+    (tmp_path / "link").symlink_to(tmp_path / "src")
+    monkeypatch.chdir(tmp_path)
+    ways = ["src/a.jsonl", str(tmp_path / "src" / "a.jsonl"), "src/../src/*.jsonl", "link"]
+    for way in (ways, ways[::-1]):
+        good, bad = read_all(*({"path": path, "license": path} for path in way))
+        assert (good["license"].to_list(), bad.height) == ([way[-1]], 0)
+
+
+def test_hidden_folders_are_read_only_where_an_entry_says_so(tmp_path, monkeypatch):
+    hidden = tmp_path / ".cache" / "src" / ".ipynb_checkpoints"
+    hidden.mkdir(parents=True)
+    (hidden / "a-checkpoint.jsonl").write_text(json.dumps(ROW))
+    (hidden.parent / "a.jsonl").write_text(json.dumps(ROW))
+    monkeypatch.chdir(tmp_path / ".cache")
+    for path in ("src", "../.cache/src", "src/**/*.jsonl", str(tmp_path / ".cache")):
+        assert read_all({"path": path})[0]["source"].to_list() == ["a"]
+    for path in ("src/.ipynb_checkpoints", "src/.ipynb_checkpoints/*", "*/.ipynb_checkpoints/*"):
+        assert read_all({"path": path})[0]["source"].to_list() == ["a-checkpoint"]
+
+
+def test_files_of_a_saved_folder_belong_to_it(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    splits = {n: datasets.Dataset.from_list([{"prompt": n, "completion": "c"}]) for n in ("train", "test")}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "src" / "saved"))
+    (tmp_path / "src" / "a.jsonl").write_text(json.dumps(ROW | {"prompt": "a"}))
+    (tmp_path / "src" / "state.json").write_text('{"prompt": "other", "completion": "c"}')
+    folder, saved = {"path": str(tmp_path / "src")}, str(tmp_path / "src" / "saved")
+    own = [{"path": f"{saved}/../saved", "split": split} for split in splits]
+    pattern = {"path": str(tmp_path / "src" / "**" / "*")}
+    for sources, extra in (([pattern], ["train"]), ([*own, pattern], ["test", "train"]), ([pattern, own[1]], ["test"])):
+        good, bad = read_all(*sources)
+        assert sorted(m[0]["content"] for m in good["messages"]) == sorted(["a", "other", *extra])
+        assert bad.height == 0
+    (tmp_path / "src" / "state.json").unlink()
+    good, bad = read_all(folder)
+    assert (sorted(m[0]["content"] for m in good["messages"]), bad.height) == (["a", "train"], 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from curation.errors import DataError
 from curation.ingest import IngestParams, SourceParams, ingest
 
 
@@ -270,3 +271,64 @@ def test_pictures_beside_the_text_are_refused(tmp_path, key):
 def test_a_language_is_a_known_code(tmp_path, said_itself, code, kept):
     row, _ = read(tmp_path, {"prompt": "q", "completion": "a", "language": said_itself})
     assert (row["language"], meta(row)) == (code, {"language": said_itself} if kept else {})
+
+
+@pytest.mark.parametrize(
+    "value", [{"prompt": [said("system", "s"), said("user", "问"), said("assistant", "a"), said("user", "b")]}]
+)
+@pytest.mark.parametrize(("context", "asked"), [("背景", "背景\n\n问"), (0, "0\n\n问"), ("", "问"), (None, "问")])
+def test_a_context_stands_before_the_first_question_of_a_prompt_of_turns(tmp_path, value, context, asked):
+    expected = [("system", "s"), ("user", asked), ("assistant", "a"), ("user", "b"), ("assistant", "c")]
+    row, _ = read(tmp_path, value | {"context": context, "completion": "c"})
+    assert (turns(row), meta(row)) == (expected, {})
+    row, _ = read(tmp_path, value | {"context": context, "chosen": "c", "rejected": "d"})
+    assert (turns(row), meta(row)) == (expected, {"rejected": "d"})
+
+
+def test_a_zero_beside_the_question_is_text(tmp_path):
+    value = {"instruction": "Is it even?", "output": "Yes."}
+    assert turns(read(tmp_path, value | {"input": 0})[0])[0] == ("user", "Is it even?\n\n0")
+    assert turns(read(tmp_path, {"question": "q", "answer": "a", "context": 0})[0])[0] == ("user", "0\n\nq")
+    for empty in ("", None, [], {}, False):
+        assert turns(read(tmp_path, value | {"input": empty})[0])[0] == ("user", "Is it even?")
+
+
+def test_keys_of_messages_without_a_field_stay_in_meta_by_number(tmp_path):
+    first = said("user", "问") | {"timestamp": 1.5, "name": "mei", "refusal": None, "audio": []}
+    last = said("assistant", "好答") | {"train": False, "model": {"id": "m"}, "reasoning_content": "想", "weight": 1}
+    row, _ = read(tmp_path, {"messages": [first, last], "topic": "t", "system": "s"})
+    assert meta(row) == {
+        "topic": "t",
+        "message_keys": {"1": {"timestamp": 1.5}, "2": {"train": False, "model": {"id": "m"}}},
+    }
+    plain, _ = read(tmp_path, {"messages": [first | {"timestamp": None}, said("assistant", "好答")]})
+    assert meta(plain) == {}
+    call = {"from": "function_call", "value": '{"name": "f", "arguments": {}}', "name": "f"}
+    listed = [{"from": "human", "value": "q", "content": "p"}, call, {"from": "gpt", "value": "a", "id": 7}]
+    row, _ = read(tmp_path, {"conversations": listed, "message_keys": "own"})
+    kept = {"0": {"value": "q"}, "1": {"name": "f"}, "2": {"id": 7}}
+    assert meta(row) == {"message_keys": "own", "message_keys_": kept}
+    row, _ = read(tmp_path, {"messages": [said("user", "q"), last | {"reasoning": "2nd"}]})
+    assert meta(row)["message_keys"]["1"]["reasoning"] == "2nd"
+
+
+def test_a_header_that_names_a_column_twice_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("question,answer,note,answer\nq,a,n,b\n")
+    said_ = r"t.csv: the header names `answer` twice, and one would be lost; rename a column."
+    with pytest.raises(DataError, match=said_):
+        run(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("question,answer,,\nq,a,n,\n")
+    assert meta(run(tmp_path / "t.csv")[0].row(0, named=True)) == {"column 3": "n", "column 4": ""}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("blank", ["", " \t", "\u3000", "\u00a0 "])
+def test_blocks_stand_apart_by_two_lines_with_nothing_on_them(tmp_path, end, blank):
+    lines = ["第一", blank, "第二段", blank, blank, "second", blank, blank, blank, "  third", ""]
+    (tmp_path / "p.txt").write_bytes(end.join(lines).encode())
+    good, _ = run(tmp_path / "p.txt", unit="block")
+    assert sorted((json.loads(m)["line"], t) for m, t in good.select("meta", "text").iter_rows()) == [
+        (1, end.join(lines[:3])),
+        (6, "second"),
+        (10, "third"),
+    ]
