@@ -86,9 +86,9 @@ def main() -> None:
     )
     merge.add_argument(
         "adapters",
-        nargs="*",
+        nargs="+",
         metavar="ADAPTER",
-        help="a folder, or a git revision or experiment whose models/adapter is meant; none: those of params.yaml",
+        help="a folder, or a git revision or experiment whose models/adapter is meant",
     )
     merge.add_argument("--method", help="linear, ties, dare, dare_ties or slerp")
     merge.add_argument("--weights", metavar="W,W", help="one an adapter")
@@ -198,9 +198,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     from pipelines.merge import command
 
     given = {key: getattr(arguments, key) for key in ("method", "density", "rank", "seed")}
-    given = {key: value for key, value in given.items() if value is not None}
-    if arguments.adapters:
-        given["adapters"] = arguments.adapters
+    given = {key: value for key, value in given.items() if value is not None} | {"adapters": arguments.adapters}
     if arguments.weights is not None:
         try:
             given["weights"] = [float(w) for w in arguments.weights.split(",")]
@@ -242,15 +240,16 @@ def _accept(arguments: argparse.Namespace) -> int:
 
     from curation.errors import DataError
     from pipelines import paths
+    from pipelines.stage import write_json
     from train.compare import evidence
 
-    scores = paths.REPORTS / "scores.json"
-    if not scores.exists():
-        raise DataError(f"{scores}: no such file; run `dvc repro evaluate` first.")
-    manifest = json.loads((paths.MIXED / "manifest.json").read_text(encoding="utf-8"))
+    scores, manifest = paths.REPORTS / "scores.json", paths.MIXED / "manifest.json"
+    for path, stage in ((scores, "evaluate"), (manifest, "mix")):
+        if not path.exists():
+            raise DataError(f"{path}: no such file; run `dvc repro {stage}` first.")
     accepted = {
         "by": arguments.by,
-        "plan_hash": manifest["plan_hash"],
+        "plan_hash": json.loads(manifest.read_text(encoding="utf-8"))["plan_hash"],
         "scores": json.loads(scores.read_text(encoding="utf-8")),
     }
     by_task = paths.REPORTS / "scores_by_task.json"
@@ -260,9 +259,7 @@ def _accept(arguments: argparse.Namespace) -> int:
     if not (rows.exists() and cases.exists()):
         raise DataError(f"{rows}, {cases}: no such files; run `dvc repro evaluate` first.")
     accepted |= evidence(pl.read_csv(rows), pl.read_ndjson(cases))  # later runs are held against it row by row
-    paths.ACCEPTED.write_text(
-        json.dumps(accepted, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_json(accepted, paths.ACCEPTED)
     print(f"{paths.ACCEPTED}: these scores are what later runs are compared with; commit the file.")
     return 0
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, run
+from pipelines.stage import Bar, run_named
 
 
 def work(name: str) -> str:
@@ -34,4 +33,4 @@ def work(name: str) -> str:
 
 
 if __name__ == "__main__":
-    run(f"label@{sys.argv[1]}", lambda: work(sys.argv[1]))
+    run_named("label", work)

@@ -7,18 +7,19 @@ folder there.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from curation.errors import ConfigError, DataError
 from pipelines import params, paths
-from pipelines.stage import Bar, run, write_json
+from pipelines.stage import Bar, run_named, write_json
 from train.params import MergeParams, MergesParams
 
 
@@ -38,8 +39,6 @@ def command(given: dict[str, Any], out: Path | None, scored: bool) -> tuple[str,
     """`curation merge`: what was `given`, else the defaults; the sentence to print, and the scores in OUT/scores.json."""
     warnings.simplefilter("ignore", FutureWarning)  # as in stages
     settings = params.parse(MergeParams, given, "merge")
-    if not settings.adapters:
-        raise ConfigError("no adapters; name two folders, revisions or experiments: `curation merge ADAPTER ADAPTER`.")
     target = out or Path(f"models/merged-{settings.method}")
     if paths.MERGED.resolve() in (target.resolve(), target.resolve().parent):
         raise ConfigError(
@@ -139,7 +138,7 @@ def _fetch(name: str, revision: str, place: Path) -> tuple[str, Path]:
         raise DataError(
             f"{name}: no such folder, git revision or experiment; `dvc exp show` lists experiments, `git log` revisions."
         )
-    target = folder() / "adapters" / f"{commit}-{place.as_posix().replace('/', '-')}"
+    target = folder() / "adapters" / f"{commit}-{quote(place.as_posix(), safe='')}"
     if target.is_dir():
         return commit, target
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")
@@ -152,7 +151,11 @@ def _fetch(name: str, revision: str, place: Path) -> tuple[str, Path]:
             if place == paths.ADAPTER and files.exists(other.as_posix()):
                 files.get(other.as_posix(), str(part / other.name))
         part.rename(target)
-    except (OSError, DvcException, DataIndexDirError):
+    except (OSError, DvcException, DataIndexDirError) as error:
+        if target.is_dir():  # another process fetched the same one meanwhile
+            return commit, target
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
         raise DataError(
             f"{name}: {place} of {commit[:7]} is not in DVC's cache; bring it with `dvc fetch`, or check it out and `dvc repro`."
         ) from None
@@ -196,4 +199,4 @@ def summary(overall: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run(f"merge@{sys.argv[1]}", lambda: work(sys.argv[1]))
+    run_named("merge", work)

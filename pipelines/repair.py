@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, run
+from pipelines.stage import Bar, run_named
 
 
 def work(name: str) -> str:
@@ -28,4 +26,4 @@ def work(name: str) -> str:
 
 
 if __name__ == "__main__":
-    run(f"repair@{sys.argv[1]}", lambda: work(sys.argv[1]))
+    run_named("repair", work)

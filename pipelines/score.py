@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 
@@ -10,7 +9,7 @@ import polars as pl
 
 from curation import records
 from pipelines import params, paths
-from pipelines.stage import Bar, not_measured, off, run
+from pipelines.stage import Bar, not_measured, off, run_named
 
 
 def work(name: str) -> str:
@@ -44,4 +43,4 @@ def graded(judge: pl.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    run(f"score@{sys.argv[1]}", lambda: work(sys.argv[1]))
+    run_named("score", work)

@@ -45,6 +45,15 @@ def run(name: str, work: Callable[[], str]) -> None:
         print(f"{name}: {summary} ({time.monotonic() - start:.1f} s)", flush=True)
 
 
+def run_named(stage: str, work: Callable[[str], str]) -> None:
+    """`run` for `STAGE@NAME`, whose NAME is the one argument of the command line."""
+    if len(sys.argv) != 2:
+        said = f"found {len(sys.argv) - 1} arguments; one name is accepted: `python -m pipelines.{stage} NAME`, or `dvc repro {stage}`."
+        sys.exit(_say(stage, said, 2))
+    name = sys.argv[1]
+    run(f"{stage}@{name}", lambda: work(name))
+
+
 @contextlib.contextmanager
 def errors_in_one_line(name: str) -> Iterator[None]:
     """Turn what a user can mend into `name: sentence` on stderr and a non-zero exit."""
@@ -122,9 +131,11 @@ def not_measured(names: Iterable[str]) -> str:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """A report file: sorted, indented, the same bytes for the same value."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    """A report file, whole or not at all: sorted, indented, the same bytes for the same value."""
+    from curation.records import whole
+
+    with whole(path) as part:
+        part.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 class Bar:

@@ -12,7 +12,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import xxhash
@@ -36,7 +38,6 @@ BUCKETS = ("general", "math_code", "domain", "safety", "replay")
 RESULTS = {
     "base": "heldout.nll_base", "trained": "heldout.nll_trained", "held-out": "heldout.verdict", "benchmark": "benchmark.trained",
 }  # fmt: skip
-_OUTSIDE = re.compile(r",(?![^\[{]*[\]}])")  # commas that stand in no bracket
 
 
 def parse_sets(given: Sequence[str]) -> Grid:
@@ -44,11 +45,23 @@ def parse_sets(given: Sequence[str]) -> Grid:
     grid = {}
     for text in given:
         key, equals, values = text.partition("=")
-        found = tuple(v.strip() for v in _OUTSIDE.split(values) if v.strip())
+        found = tuple(v.strip() for v in _parted(values) if v.strip())
         if not equals or not key.strip() or not found:
             raise ConfigError(f"found {text!r}; accepted: KEY=VALUE,VALUE such as mix.replay=0,0.05.")
         grid[key.strip()] = found
     return grid
+
+
+def _parted(values: str) -> list[str]:
+    """`values` cut at commas that stand in no bracket, however deep."""
+    parts, depth = [""], 0
+    for character in values:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def runs(grids: Sequence[Grid], text: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -72,25 +85,35 @@ def runs(grids: Sequence[Grid], text: Mapping[str, Any]) -> dict[str, dict[str, 
 
 
 def overridden(text: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
-    """params.yaml as it will be under these overrides; raises ConfigError for a key that is not in it or a value not accepted."""
+    """params.yaml as it will be under these overrides; raises ConfigError for a key that is not in it or a value not accepted.
+
+    As DVC takes them: +KEY adds one that must not be there, ++KEY adds or changes one.
+    """
     changed = copy.deepcopy(dict(text))
     for key, value in overrides.items():
-        *above, last = key.removeprefix("+").split(".")
+        bare = key.removeprefix("+").removeprefix("+")
+        plus = len(key) - len(bare)
+        *above, last = bare.split(".")
+        section = bare.split(".")[0]
+        if section not in params.SECTIONS:
+            raise ConfigError(f"{key}: unknown section {section!r}; accepted: {', '.join(params.SECTIONS)}.")
         place: Any = changed
-        new = key.startswith("+")  # as DVC takes it: the key need not be there
         for part in above:
-            if new and isinstance(place, dict):
+            if plus and isinstance(place, dict):
                 place.setdefault(part, {})
             place = place.get(part) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or (last not in place and not new):
+        if not isinstance(place, dict) or (last not in place and not plus):
             raise ConfigError(f"{key}: not a key of params.yaml; `params.yaml` lists and explains all of them.")
+        if plus == 1 and last in place:
+            raise ConfigError(f"{key}: is in params.yaml already, which DVC refuses; write {bare}, or ++{bare}.")
         try:
-            place[last] = yaml.safe_load(value)
+            place[last] = yaml.load(value, params.Loader)  # noqa: S506 -- safe: built on SafeLoader
         except yaml.YAMLError:
             raise ConfigError(f"{key}: {value!r} is not YAML; quote it or mend its brackets.") from None
-    models = params.models()
-    for section in {key.removeprefix("+").split(".")[0] for key in overrides}:
-        params.parse(models[section], changed[section] or {}, section)
+    with tempfile.TemporaryDirectory() as folder:  # a file, so that the run is checked as `curation check` would
+        path = Path(folder) / params.PARAMS.name
+        path.write_text(yaml.safe_dump(changed, allow_unicode=True), encoding="utf-8")
+        params.check(path)
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from curation.errors import ConfigError, DataError
-from pipelines import merge, params
+from pipelines import cli, merge, params
+from pipelines.stage import run_named
 
 PARAMS = "render: {model: tiny}\nmerge: {mild: {adapters: [a, b], weights: [0.2, 0.8]}}\n"
 
@@ -79,7 +81,7 @@ def test_the_command_merges_folders(project):
 @pytest.mark.parametrize(
     ("given", "out", "said"),
     [
-        ({}, None, "no adapters; name two folders, revisions or experiments: `curation merge ADAPTER ADAPTER`."),
+        ({}, None, "merge.adapters: found 0; two or more accepted."),
         (
             {"adapters": ["a", "b"]},
             "models/merged",
@@ -140,6 +142,17 @@ def test_what_cannot_be_merged_gets_one_line(project, given, out, said):
             "merge: found {'adapters': ['a', 'b'], 'method': 'ties'}; value error, adapters is no mapping; NAME: {adapters: [A, B], "
             "method: …} is accepted.",
         ),
+        ("", "merge: empty or absent, and DVC then runs no command at all; write `merge: {}`."),
+        (
+            "{mild: {adapters: [a, b]}, mild_by_task: {adapters: [a, b]}}",
+            "merge.mild_by_task: reports/merged/mild_by_task.json is for the scores by task; choose another name.",
+        ),
+        (
+            "{mild: {adapters: [a, ./models/merged/bold]}}",
+            "merge.mild.adapters: found './models/merged/bold', made by a stage that DVC does not know to run before; merge it by "
+            "`curation merge`, or name its revision (REV:./models/merged/bold).",
+        ),
+        ("{mild: {adapters: [a]}, bold: {adapters: [b]}}", "merge.bold.adapters: found 1; two or more accepted."),
         (
             "{a/b: {adapters: [a, b]}}",
             "merge: found {'a/b': {'adapters': ['a', 'b']}}; value error, 'a/b' names files; letters, digits, _ and - are accepted.",
@@ -151,6 +164,81 @@ def test_check_tells_what_is_wrong_with_an_entry(project, section, said):
     with pytest.raises(ConfigError) as error:
         params.check(project / "params.yaml")
     assert said in str(error.value).splitlines()
+
+
+def test_a_file_without_the_section_is_told(project):
+    (project / "params.yaml").write_text("render: {model: tiny}\n")
+    with pytest.raises(ConfigError) as error:
+        params.check(project / "params.yaml")
+    assert (
+        "merge: empty or absent, and DVC then runs no command at all; write `merge: {}`."
+        in str(error.value).splitlines()
+    )
+
+
+class Revision:
+    """As DVC's file system of a revision; another process may have fetched the folder when this one has."""
+
+    repo = type("Repo", (), {"get_rev": staticmethod(lambda: "c" * 40)})
+
+    def __init__(self, meanwhile=lambda: None):
+        self.isdir, self.exists, self.meanwhile = (lambda _: True), (lambda _: False), meanwhile
+
+    def get(self, _, target, recursive):
+        Path(target).mkdir()
+        (Path(target) / "f").write_text("this")
+        self.meanwhile()
+
+
+def test_two_that_fetch_the_same_parent_use_the_first(project, monkeypatch):
+    theirs = project / "cache/adapters" / f"{'c' * 40}-models%2Fadapter/adapter"
+
+    def other():
+        theirs.mkdir(parents=True)
+        (theirs / "f").write_text("theirs")
+
+    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: Revision(other))
+    assert merge.found("v1")[0] == theirs
+    assert (theirs / "f").read_text() == "theirs"
+    assert [p.name for p in (project / "cache/adapters").iterdir()] == [theirs.parent.name]
+
+
+def test_a_full_disk_is_not_told_as_a_missing_file(project, monkeypatch):
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: Revision(full))
+    with pytest.raises(OSError, match="No space left"):
+        merge.found("v1")
+
+
+def test_folders_of_a_revision_have_caches_of_their_own(project, monkeypatch):
+    monkeypatch.setattr("dvc.api.DVCFileSystem", lambda *_, **__: Revision())
+    names = ("v1:models/merged/linear", "v1:models/merged-linear", "v1:models-merged/linear")
+    assert len({merge.found(name)[0] for name in names}) == 3
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"]])
+def test_a_stage_by_name_wants_one(project, monkeypatch, capsys, arguments):
+    monkeypatch.setattr(sys, "argv", ["pipelines/merge.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run_named("merge", merge.work)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        f"merge: found {len(arguments)} arguments; one name is accepted: `python -m pipelines.merge NAME`, or `dvc repro merge`.\n"
+    )
+
+
+def test_accepting_in_a_fresh_clone_says_what_is_missing(project, monkeypatch, capsys):
+    (project / "reports").mkdir()
+    (project / "reports/scores.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", ["curation", "accept", "--by", "mei"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "curation accept: data/mixed/manifest.json: no such file; run `dvc repro mix` first.\n"
+    )
 
 
 def test_what_is_known_of_this_runs_adapter(project):

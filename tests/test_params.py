@@ -5,6 +5,7 @@ from pydantic import Field
 
 from curation.errors import ConfigError
 from curation.params import Params, parse
+from train.params import EvaluateParams, TrainParams
 
 
 class Inner(Params):
@@ -25,6 +26,13 @@ def test_every_fault_is_told_at_once_with_what_is_accepted():
         "mix.inner.limt: unknown key; accepted: limit; did you mean 'limit'?",
         "mix.other: unknown key; accepted: inner, unit; remove it or rename it.",
     ]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+@pytest.mark.parametrize("model", [TrainParams, EvaluateParams])
+def test_seeds_that_no_generator_takes_are_refused(model, seed):
+    with pytest.raises(ConfigError, match=f"train.seed: found {seed}; input should be"):
+        parse(model, {"seed": seed}, "train")
 
 
 def test_params_are_frozen():

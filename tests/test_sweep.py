@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from curation.errors import ConfigError
-from pipelines import sweep
+from pipelines import params, sweep
 
-TEXT = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text(encoding="utf-8"))
+TEXT = params.read(Path(__file__).parent.parent / "params.yaml")
 
 
 def words(found):
@@ -40,8 +39,11 @@ def test_a_run_of_other_params_has_another_name():
 
 
 def test_commas_inside_brackets_part_nothing():
-    assert sweep.parse_sets(["mix.ratios={general: 1, domain: 2},balanced"]) == {
-        "mix.ratios": ("{general: 1, domain: 2}", "balanced")
+    given = ["mix.ratios={general: 1, domain: 2},balanced", "a=[1,[2,{b: 3, c: 4}],5],6", "b=[[1,2],3]"]
+    assert sweep.parse_sets(given) == {
+        "mix.ratios": ("{general: 1, domain: 2}", "balanced"),
+        "a": ("[1,[2,{b: 3, c: 4}],5]", "6"),
+        "b": ("[[1,2],3]",),
     }
 
 
@@ -60,10 +62,24 @@ def test_a_plus_adds_what_is_not_there():
     assert TEXT["merge"] == {}
 
 
+def test_two_pluses_add_or_change():
+    assert sweep.overridden(TEXT, {"++train.seed": "3"})["train"]["seed"] == 3
+    assert sweep.overridden(TEXT, {"++merge.mild.adapters": "[a, b]"})["merge"] == {"mild": {"adapters": ["a", "b"]}}
+
+
+def test_values_are_read_as_params_are():
+    changed = sweep.overridden(TEXT, {"train.lora_r": "8", "+merge.mild.adapters": "[off, yes]"})
+    assert changed["merge"] == {"mild": {"adapters": ["off", "yes"]}}
+
+
 @pytest.mark.parametrize(
     ("overrides", "fault"),
     [
         ({"+merge.mild.methd": "ties"}, "merge.mild.methd: unknown key"),
+        ({"+merg.mild": "1"}, "+merg.mild: unknown section 'merg'; accepted: render, ingest,"),
+        ({"+train.seed": "3"}, "+train.seed: is in params.yaml already, which DVC refuses; write train.seed, or ++train.seed."),
+        ({"+merge.mild.adapters": "[a]"}, "merge.mild.adapters: found 1; two or more accepted."),
+        ({"mix.heldout.near": "0.01"}, "mix.heldout.near: found 0.01; pairs below score.near.floor"),
         ({"mix.repaly": "0.1"}, "mix.repaly: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay.share": "0.1"}, "mix.replay.share: not a key of params.yaml; `params.yaml` lists and explains all of them."),
         ({"mix.replay": "2"}, "mix.replay"),

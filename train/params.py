@@ -1,7 +1,8 @@
-"""`params.yaml: train`, `evaluate`, `gate`. Light to import: the stages and the command line read it for every check."""
+"""`params.yaml: train`, `evaluate`, `gate`, `merge`. Light to import: the stages and the command line read it for every check."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ _TUNED = {
 class TrainParams(Params):
     """`params.yaml: train`. The defaults suit a run of about two minutes on two cores; sequences hold render.max_length tokens."""
 
-    seed: int = 17
+    seed: int = Field(17, ge=0, lt=2**32)
     epochs: int = Field(1, ge=1)
     max_steps: int | None = Field(
         None, ge=1
@@ -68,7 +69,7 @@ class TrainParams(Params):
 class EvaluateParams(Params):
     """`params.yaml: evaluate`."""
 
-    seed: int = 17
+    seed: int = Field(17, ge=0, lt=2**32)
     resamples: int = Field(2000, ge=100)  # of the paired bootstrap
     interval: float = Field(0.95, gt=0, lt=1)
     batch_size: int = Field(8, ge=1)  # answers written at once
@@ -124,6 +125,22 @@ class MergesParams(RootModel[dict[str, MergeParams]]):
         return value
 
     def check(self) -> None:
-        """Raises ConfigError when adapters and weights of an entry do not go together."""
+        """Raises ConfigError with every entry whose adapters and weights do not go together, or that stands in another's way."""
+        faults = []
         for name, entry in self.root.items():
-            entry.factors(where=f"merge.{name}")
+            if name.endswith("_by_task"):
+                faults.append(
+                    f"merge.{name}: reports/merged/{name}.json is for the scores by task; choose another name."
+                )
+            for adapter in entry.adapters:
+                if os.path.relpath(adapter or ".").startswith("models/merged/"):
+                    faults.append(
+                        f"merge.{name}.adapters: found {adapter!r}, made by a stage that DVC does not know to run before; merge it "
+                        f"by `curation merge`, or name its revision (REV:{adapter})."
+                    )
+            try:
+                entry.factors(where=f"merge.{name}")
+            except ConfigError as error:
+                faults.append(str(error))
+        if faults:
+            raise ConfigError("\n".join(faults))
