@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import Field
@@ -138,7 +138,12 @@ def _exact_there(frame: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
 
 def _reference(against: pl.DataFrame | None) -> pl.DataFrame:
     """`id`, `content_hash`, `parents`, `key` of the corpus to be different from, the first id for each content hash."""
-    schema = {"id": pl.String, "content_hash": pl.String, "parents": pl.List(pl.String), "key": pl.String}
+    schema: dict[str, Any] = {
+        "id": pl.String,
+        "content_hash": pl.String,
+        "parents": pl.List(pl.String),
+        "key": pl.String,
+    }
     if against is None:
         return pl.DataFrame(schema=schema)
     return against.select(*schema).sort("id").unique("content_hash", keep="first", maintain_order=True)

@@ -40,7 +40,8 @@ def compute(
 ) -> pl.DataFrame:
     """`nll` (nats a token, 3 decimals), `perplexity` = exp(nll), `scored_tokens` and `ifd`, one row a content hash.
 
-    `ifd` (3 decimals) is null where params leave it out, for texts, and where nothing was scored.
+    `ifd` (3 decimals) is null where params leave it out, for texts, and where nothing was scored. Every answer of a row is
+    scored, whatever its `loss_weight`: that says what is learned from it, not how good it is.
     """
     from curation.models import identity, load_tokenizer
     from curation.render import Renderer
@@ -49,13 +50,17 @@ def compute(
 
     rows = distinct(records)
     renderer = Renderer(load_tokenizer(params.model), params.template)
-    encoded = [renderer.encode(row) for row in rows.iter_rows(named=True)]
+    given = [_unweighted(row) for row in rows.iter_rows(named=True)]
+    encoded = [renderer.encode(row) for row in given]
     settings = f"{identity(params.model)}|{renderer.template}|3"
     import xxhash
 
     version = xxhash.xxh3_64_hexdigest(settings.encode())
     cut = [f":{params.max_tokens}" if len(e.ids) > params.max_tokens else "" for e in encoded]
-    keys = [f"{version}:{h}{c}" for h, c in zip(rows["content_hash"], cut, strict=True)]
+    # Under the plain key a row with a silent turn may be stored without that turn: it was once left out.
+    mute = rows["messages"].list.eval(pl.element().struct.field("loss_weight") == 0).list.any().fill_null(False)
+    silent = [":all" if one else "" for one in mute]
+    keys = [f"{version}:{h}{c}{s}" for h, c, s in zip(rows["content_hash"], cut, silent, strict=True)]
     encoded = [type(e)(e.ids[: params.max_tokens], e.weights[: params.max_tokens]) for e in encoded]
     batches = by_length([len(e.ids) for e in encoded], params.batch_tokens)
     model = None
@@ -74,7 +79,7 @@ def compute(
     if params.ifd:
         # Batches of their own: padding decides the last bits, and what ifd adds must not change nll.
         asked = [i for i, row in enumerate(rows["kind"]) if row == "chat" and sums[i][1]]
-        bare = [_alone(renderer, rows.row(i, named=True), sums[i][1]) for i in asked]
+        bare = [_alone(renderer, given[i], sums[i][1]) for i in asked]
         encoded = bare
         batches = by_length([len(e.ids) for e in bare], params.batch_tokens)
         names = [f"{version}:{rows['content_hash'][i]}:{sums[i][1]}" for i in asked]
@@ -95,6 +100,10 @@ def compute(
         "not_applicable": pl.String,
     }
     return pl.DataFrame(found, orient="row", schema=schema)
+
+
+def _unweighted(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "messages": row["messages"] and [{**m, "loss_weight": None} for m in row["messages"]]}
 
 
 def _alone(renderer: Renderer, row: dict[str, Any], scored: int) -> Encoded:

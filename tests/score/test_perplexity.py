@@ -54,6 +54,20 @@ def test_values_are_those_of_a_plain_loop_in_full_precision(cache_folder, render
         assert got[row["content_hash"]] == pytest.approx(expected, rel=1e-3, abs=6e-4)
 
 
+@pytest.mark.parametrize("silent_first", [True, False])
+def test_an_answer_is_judged_whatever_it_weighs(cache_folder, monkeypatch, silent_first):
+    def counted(model, batch):
+        return [(sum(e.ids) / 1e6, sum(w > 0 for w in e.weights[1:])) for e in batch]
+
+    monkeypatch.setattr("curation.models.load_language_model", lambda name: None)
+    monkeypatch.setattr("curation.score.perplexity.sum_nll", counted)
+    turn = pl.element().struct.with_fields(pl.lit(0.0).alias("loss_weight"))
+    silent = rows().with_columns(pl.col("messages").list.eval(turn))
+    found = [compute(r, PerplexityParams(ifd=True)) for r in ((silent, rows()) if silent_first else (rows(), silent))]
+    assert found[0].equals(found[1])
+    assert found[0]["scored_tokens"].min() > 0
+
+
 @pytest.mark.slow
 def test_order_changes_nothing_and_a_second_run_loads_no_model(cache_folder, monkeypatch):
     first = compute(rows(), PerplexityParams())
