@@ -20,7 +20,7 @@ class Request:
     seed: int | None = None  # sent only when sampling
 
     def key(self, identity: str) -> str:
-        """The cache key: the model, what it is told and how it samples; not where it runs."""
+        """The cache key: what is told and how it is sampled, and `identity`: the model, of an endpoint also its URL."""
         sampling = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         if self.temperature > 0:
             sampling["seed"] = self.seed or 0

@@ -88,7 +88,7 @@ class Endpoint:
                 self._requests += 1
                 if key in stored:
                     self.cached += 1
-                    self._pay(key, stored[key])
+                    self._pay(key, stored[key], longest(request))
                     continue
                 self._connect()
                 flying[self._begin(request)] = (key, longest(request))
@@ -122,9 +122,11 @@ class Endpoint:
             and self._tokens + pending + longest(request) <= self.params.max_tokens
         )
 
-    def _pay(self, key: str, answer: Answer) -> None:
+    def _pay(self, key: str, answer: Answer, most: int) -> None:
+        """Count an answer's tokens, or `most` for one whose endpoint did not count them."""
         self._paid[key] = answer
-        self._tokens += answer.prompt_tokens + answer.completion_tokens
+        counted = answer.prompt_tokens + answer.completion_tokens
+        self._tokens += counted or (most if answer.failure is None else 0)
 
     def _begin(self, request: Request) -> Future[Answer]:
         """Try in a thread that does not outlive an interrupted process: an executor's threads are waited for."""
@@ -144,7 +146,7 @@ class Endpoint:
         arrived = wait(flying, return_when=FIRST_COMPLETED).done
         fatal: BaseException | None = None
         for future in sorted(arrived, key=lambda f: flying[f]):
-            key, _ = flying.pop(future)
+            key, most = flying.pop(future)
             if (error := future.exception()) is not None:
                 fatal = fatal or error
                 continue
@@ -155,7 +157,7 @@ class Endpoint:
                 self.asked += 1
             else:
                 self._failures.append(answer.detail)
-            self._pay(key, answer)
+            self._pay(key, answer, most)
         if fatal is not None:
             raise fatal
 
@@ -195,6 +197,8 @@ class Endpoint:
                 code, pause, last = 0, 0.0, error
             except openai.APIError as error:
                 raise self._strange(type(error).__name__) from None
+            except ValueError:  # a body that says JSON and is not, or not whole
+                raise self._strange("an answer that is no JSON") from None
             pause = min(LONGEST_PAUSE, max(pause, self.params.backoff * 2**turn))
             if turn < self.params.retries and self._stop.wait(pause):
                 break
@@ -214,12 +218,15 @@ class Endpoint:
         completion = self._client.chat.completions.create(model=self._model, messages=messages, **sampling)
         try:
             choice = completion.choices[0]
-            text, finish, usage = choice.message.content or "", choice.finish_reason or "", completion.usage
+            text, finish = choice.message.content or "", choice.finish_reason or ""
         except (AttributeError, IndexError, TypeError):
             raise self._strange("an answer without choices") from None
-        return Answer(
-            self._hidden(text), finish, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0
-        )
+        if not isinstance(text, str):
+            raise self._strange("an answer whose content is no text")
+        prompt, answer = (getattr(completion.usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
+        if not isinstance(prompt, int) or not isinstance(answer, int):
+            prompt = answer = 0  # not counted there: see _pay
+        return Answer(self._hidden(text), finish, prompt, answer)
 
     def _refusal(self, error: Any) -> EndpointError:
         # The body is left out for keys: endpoints like to quote them.

@@ -30,6 +30,7 @@ class Scripted:
         self.keys: list[str] = []
         self.pause = 0.0
         self.raw: bytes | None = None
+        self.kind = "text/html"  # of `raw`
         self.at_once = self.most_at_once = 0
         scripted = self
         lock = threading.Lock()
@@ -54,7 +55,7 @@ class Scripted:
                 with lock:
                     scripted.at_once -= 1
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json" if scripted.raw is None else "text/html")
+                self.send_header("Content-Type", "application/json" if scripted.raw is None else scripted.kind)
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)
@@ -209,6 +210,26 @@ def test_something_else_than_an_endpoint(scripted: Scripted) -> None:
         model.ask([request("a")])
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"choices": [{"index": 0, "mess', "an answer that is no JSON"),
+        (
+            b'{"choices": [{"message": {"role": "assistant", "content": [{"type": "text", "text": "a"}]}}]}',
+            "an answer whose content is no text",
+        ),
+    ],
+)
+def test_strange_json_is_one_line(scripted: Scripted, body: bytes, said: str) -> None:
+    scripted.raw, scripted.kind = body, "application/json"
+    with pytest.raises(EndpointError) as error, connect(params()) as model:
+        model.ask([request("a")])
+    assert str(error.value) == (
+        f"{scripted.url}: found {said}, which is no chat completion. Accepted: the base URL of an OpenAI-compatible "
+        "endpoint, such as http://host:8000/v1; mend OPENAI_BASE_URL."
+    )
+
+
 def test_an_address_without_scheme(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000/v1")
     with pytest.raises(EndpointError) as error, connect(params()):
@@ -237,6 +258,17 @@ def test_the_token_budget_is_never_passed(scripted: Scripted, concurrency: int) 
     with connect(params(max_tokens=58 + 2 * 12, concurrency=concurrency)) as model:
         answers = model.ask([request(text) for text in "abcde"])
     assert [a.failure for a in answers] == [None, None, None, "budget", "budget"]
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}])
+def test_what_the_endpoint_does_not_count_is_counted_at_its_longest(scripted: Scripted, usage: Any) -> None:
+    answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}]}
+    scripted.script = [(200, answer if usage is None else answer | {"usage": usage})] * 5
+    for _ in range(2):  # the second time from the cache
+        with connect(params(max_tokens=2 * 58)) as model:
+            answers = model.ask([request(text) for text in "abcde"])
+        assert [a.failure for a in answers] == [None, None, "budget", "budget", "budget"]
+    assert len(scripted.bodies) == 2
 
 
 def test_concurrency_is_kept(scripted: Scripted) -> None:
