@@ -22,7 +22,7 @@ from curation import records as rec
 from curation.label import form, words
 from curation.label.cues import PHRASES, SIGNS
 from curation.label.exemplars import Likeness
-from curation.label.taxonomy import Taxonomy
+from curation.label.taxonomy import BY_FORM, Taxonomy, searchable
 from curation.progress import Progress, silent
 
 Said = tuple[str, float, str, float]
@@ -37,7 +37,6 @@ SHARPNESS = (0.9, 0.8)  # type, subtype: inverse temperatures that make confiden
 BOTH = (0.4, 0.8)  # of words and reader where both speak: `python -m benchmarks.reader_fit --blend` tells how they do
 CERTAIN = 0.99  # where words are as sure as this (three rows in ten), the reader is not asked: as many labels are right
 UNKNOWN = 1.0  # a type that the reader does not know is given its best score less this: words and exemplars decide
-_BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
 _PARTS = ("ask", "body", "system", "answer", "turns")
 _CODE = re.compile(
     r"^\s*(?:def |class \w+[:({]|import \w+|from [\w.]+ import |function |const |let |var |#!|#include|"
@@ -147,7 +146,7 @@ class Scorer:
         import numpy as np
 
         weights = fitted() if weights is None else weights
-        self.types = [t for t in taxonomy.types if t not in _BY_FORM]
+        self.types = [t for t in taxonomy.types if t not in BY_FORM]
         self.pairs = [(t, s) for t in self.types for s in taxonomy.types[t].subtypes]
         self.labels = {label: i for i, label in enumerate([*self.types, *(f"{t}/{s}" for t, s in self.pairs)])}
         self.spans = {t: [i for i, p in enumerate(self.pairs) if p[0] == t] for t in self.types}
@@ -199,7 +198,7 @@ class Scorer:
         if not forms:
             return found
         searches = [
-            pl.col(part).str.contains(pattern.replace(r"\b", r"(?-u:\b)")).alias(str(i))
+            pl.col(part).str.contains(searchable(pattern)).alias(str(i))
             for i, (_, _, _, part, pattern) in enumerate(self.phrases)
         ]
         found[:, : len(self.phrases)] = parts.select(searches).to_numpy()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+import polars as pl
 import yaml
 from pydantic import Field
 
 from curation.errors import ConfigError
 from curation.params import Params, parse
+
+BY_FORM = ("tool_use", "text")  # types that the form alone decides: no words can name them
 
 
 class TaskType(Params):
@@ -81,10 +85,51 @@ def load(path: Path) -> Taxonomy:
         raise ConfigError(f"label.taxonomy: {path}: no such file; restore it or name another.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML ({error}); mend the file.".replace("\n", " ")) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save the file as UTF-8.") from None
     taxonomy = parse(Taxonomy, text, str(path))
-    for name, task_type in taxonomy.task_types.items():
-        if task_type.bucket not in taxonomy.buckets:
-            raise ConfigError(
-                f"{path}: task_types.{name}.bucket: found {task_type.bucket!r}; accepted: {', '.join(taxonomy.buckets)}."
-            )
+    if faults := [f"{path}: {fault}" for fault in _faults(taxonomy)]:
+        raise ConfigError("\n".join(faults))
     return taxonomy
+
+
+def _faults(taxonomy: Taxonomy) -> Iterator[str]:
+    """What is wrong with a file that has the right keys, a line each."""
+    for name in BY_FORM:
+        if name not in taxonomy.task_types:
+            yield f"task_types.{name}: missing; a row's form alone makes it of this type; put the type back."
+    every = [(f"task_types.{name}", said.bucket) for name, said in taxonomy.task_types.items()]
+    every += [(f"domains.{name}", said.bucket) for name, said in taxonomy.domains.items()]
+    for where, bucket in every:
+        if bucket not in taxonomy.buckets:
+            yield f"{where}.bucket: found {bucket!r}; accepted: {', '.join(taxonomy.buckets)}."
+    for name, said in taxonomy.task_types.items():
+        where = f"task_types.{name}"
+        if not said.subtypes:
+            yield f"{where}.subtypes: found none; one or more are accepted; add a subtype."
+            continue
+        for key, held in (("cues", said.cues), ("exemplars", said.exemplars)):
+            for subtype in held:
+                if subtype not in said.subtypes:
+                    yield f"{where}.{key}.{subtype}: no such subtype; accepted: {', '.join(said.subtypes)}; rename or add it."
+        for subtype, patterns in said.cues.items():
+            for pattern in patterns:
+                if wrong := _no_pattern(pattern):
+                    yield f"{where}.cues.{subtype}: found {pattern!r}, no pattern of polars ({wrong}); mend it."
+
+
+def _no_pattern(pattern: str) -> str | None:
+    """Why the regex engine that searches for cues does not take it."""
+    try:
+        pl.Series([], dtype=pl.String).str.contains(searchable(pattern))
+    except pl.exceptions.PolarsError as error:
+        return (
+            next((line.removeprefix("error: ") for line in str(error).splitlines() if line.startswith("error: ")), "")
+            or str(error).splitlines()[0]
+        )
+    return None
+
+
+def searchable(pattern: str) -> str:
+    """A cue as polars is given it: `\\b` is an ASCII border there too."""
+    return pattern.replace(r"\b", r"(?-u:\b)")

@@ -160,3 +160,42 @@ def test_an_unknown_bucket_in_the_taxonomy_is_named(tmp_path):
     path.write_text(text.replace("bucket: math_code", "bucket: sums", 1), encoding="utf-8")
     with pytest.raises(ConfigError, match="bucket: found 'sums'; accepted: general, math_code, domain, safety, replay"):
         taxonomy.load(path)
+
+
+def test_every_fault_of_the_taxonomy_is_named_at_once(tmp_path):
+    path = tmp_path / "taxonomy.yaml"
+    path.write_text(
+        """
+buckets: [general]
+task_types:
+  chat:
+    bucket: talk
+    description: {en: talk}
+    subtypes: {small: {en: small talk}}
+    cues: {small: ["hello(", "bye|再见"], big: ["world"]}
+    exemplars: {huge: {en: ["Hi"]}}
+  none: {bucket: general, description: {}, subtypes: {}}
+  text: {bucket: general, description: {}, subtypes: {prose: {}}}
+domains:
+  shop: {bucket: store, description: {}, terms: [till]}
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as error:
+        taxonomy.load(path)
+    assert str(error.value).replace(f"{path}: ", "").split("\n") == [
+        "task_types.tool_use: missing; a row's form alone makes it of this type; put the type back.",
+        "task_types.chat.bucket: found 'talk'; accepted: general.",
+        "domains.shop.bucket: found 'store'; accepted: general.",
+        "task_types.chat.cues.big: no such subtype; accepted: small; rename or add it.",
+        "task_types.chat.exemplars.huge: no such subtype; accepted: small; rename or add it.",
+        "task_types.chat.cues.small: found 'hello(', no pattern of polars (unclosed group); mend it.",
+        "task_types.none.subtypes: found none; one or more are accepted; add a subtype.",
+    ]
+
+
+def test_a_taxonomy_in_another_encoding_is_one_line(tmp_path):
+    path = tmp_path / "taxonomy.yaml"
+    path.write_bytes("buckets: [通用]".encode("gbk"))
+    with pytest.raises(ConfigError, match=r": not UTF-8 \(byte \d+\); save the file as UTF-8\.$"):
+        taxonomy.load(path)
