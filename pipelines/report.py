@@ -134,7 +134,13 @@ def _truth(place: str | None) -> pl.DataFrame | None:
         raise ConfigError(
             f"report.truth: {place}: no such file; name a CSV file with the columns {', '.join(TRUTH)}, or null."
         )
-    table = pl.read_csv(path, infer_schema=False)
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:  # another encoding, nothing in it, rows of other lengths
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"report.truth: {place}: not read ({said}); accepted: CSV in UTF-8 with the columns {', '.join(TRUTH)}; mend it."
+        ) from None
     missing = [column for column in TRUTH if column not in table.columns]
     if missing:
         raise ConfigError(
@@ -160,13 +166,16 @@ def _audit() -> tuple[Check, ...]:
 
 def work() -> str:
     from curation.clean import CleanParams
+    from curation.label import LabelParams
+    from curation.repair import RepairParams
     from curation.report.html import page
     from curation.report.words import from_yaml
 
     settings = params.load("report", ReportParams)
     run = read(settings)
-    taxonomy = from_yaml(paths.TAXONOMY) if paths.TAXONOMY.exists() else {}
-    text = page(run, settings, params.load("clean", CleanParams), taxonomy)
+    tree = Path(params.load("label", LabelParams).taxonomy)
+    taxonomy = from_yaml(tree) if tree.exists() else {}
+    text = page(run, settings, params.load("clean", CleanParams), taxonomy, params.load("repair", RepairParams))
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(text, encoding="utf-8")
     broken = next((c for c in run.audit if c.problem), None)

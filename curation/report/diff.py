@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 _UNIT = re.compile(r"[^\W\d_㐀-鿿豈-﫿぀-ヿ]+|\d+|\s+|.", re.DOTALL)
-SAME, ONLY_FIRST, ONLY_SECOND, LEFT_OUT = "same", "del", "ins", "gap"
+SAME, ONLY_FIRST, ONLY_SECOND, LEFT_OUT, UNCOMPARED = "same", "del", "ins", "gap", "rest"
 Piece = tuple[str, str]
 
 
@@ -19,11 +19,18 @@ def words(text: str) -> list[str]:
 def diff(first: str, second: str, *, most: int = 1500, around: int = 90) -> list[Piece]:
     """(kind, text) pieces: `same`, `del` (only in the first), `ins` (only in the second), `gap` (same, left out; its length).
 
-    Texts are compared up to `most` units, since the time grows with their product; of long stretches that are the same,
-    `around` characters on each side stay.
+    Between the head and the tail that they share, texts are compared up to `most` units, since the time grows with their
+    product; what lies beyond comes last, as `rest` (characters of both). Of long stretches that are the same, `around`
+    characters on each side stay.
     """
-    a, b = words(first)[:most], words(second)[:most]
-    pieces: list[Piece] = []
+    a, b = words(first), words(second)
+    head = _shared(a, b)
+    tail = _shared(a[head:][::-1], b[head:][::-1])
+    pieces: list[Piece] = [(SAME, "".join(a[:head]))] if head else []
+    end = (SAME, "".join(a[len(a) - tail :]))
+    a, b = a[head : len(a) - tail], b[head : len(b) - tail]
+    rest = sum(map(len, (*a[most:], *b[most:])))
+    a, b = a[:most], b[:most]
     for kind, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if kind == "equal":
             pieces.append((SAME, "".join(a[i:j])))
@@ -32,7 +39,14 @@ def diff(first: str, second: str, *, most: int = 1500, around: int = 90) -> list
             pieces.append((ONLY_FIRST, "".join(a[i:j])))
         if m > k:
             pieces.append((ONLY_SECOND, "".join(b[k:m])))
-    return _shortened(pieces, around)
+    if tail:
+        pieces.append(end)
+    return _shortened(pieces, around) + ([(UNCOMPARED, str(rest))] if rest else [])
+
+
+def _shared(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many units both begin with."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _shortened(pieces: Sequence[Piece], around: int) -> list[Piece]:

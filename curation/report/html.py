@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -19,6 +19,9 @@ from curation.clean import CleanParams
 from curation.report import ReportParams, decisions, drawn, makeup, rows, summary, synthesis, training
 from curation.report.run import Run
 from curation.report.words import TEMPLATES, about, named, number, percent, see, short, signed, text, words
+
+if TYPE_CHECKING:
+    from curation.repair import RepairParams
 
 SECTIONS = ("headline", "funnel", "refused", "rules", "copies", "types", "mixture", "training", "synthesis", "rows")
 MOST_LANGUAGES = 4
@@ -40,11 +43,17 @@ def policy(styles: list[str], scripts: list[str]) -> str:
     return f"default-src 'none'; {own}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def page(run: Run, params: ReportParams, clean: CleanParams, taxonomy: Mapping[str, Any] | None = None) -> str:
-    """The page of a run. `taxonomy`: the content of the taxonomy file, for descriptions."""
+def page(
+    run: Run,
+    params: ReportParams,
+    clean: CleanParams,
+    taxonomy: Mapping[str, Any] | None = None,
+    repair: RepairParams | None = None,
+) -> str:
+    """The page of a run. `taxonomy`: the content of the taxonomy file, for descriptions; `repair`: what it hides or marks."""
     import jinja2
 
-    hide = rows.hider()
+    hide = rows.hider(repair)
     said = rows.texts(run, hide)
     context = _numbers(run, params, clean, said, hide) | _words(said, hide, taxonomy or {}, params, run.interval)
     context |= {

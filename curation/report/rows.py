@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from curation.report.run import Corpus, Run
+
+if TYPE_CHECKING:
+    from curation.repair import RepairParams
 
 Row = dict[str, Any]
 Hide = Callable[[str], str]
@@ -16,11 +19,16 @@ Hide = Callable[[str], str]
 FATES = ("quarantined", "rejected", "dropped", "heldout", "unused", "kept", "train", "repaired", "read")
 
 
-def hider() -> Hide:
-    """A function that puts placeholders for personal data and secrets, for texts that never went through `repair`."""
+def hider(repair: RepairParams | None = None) -> Hide:
+    """A function that puts placeholders for personal data and secrets, for texts that `repair` never saw or only marked.
+
+    It looks for every kind that the defaults look for, and for those that `repair` adds.
+    """
     from curation.repair import PiiParams, find
 
-    params = PiiParams()
+    types = PiiParams().types
+    added = {kind: action for kind, action in repair.pii.types if action != "off"} if repair else {}
+    params = PiiParams(types=types.model_copy(update=added))
 
     def hide(text: str) -> str:
         pieces, done = [], 0

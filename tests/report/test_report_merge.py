@@ -41,7 +41,7 @@ def merged(whole):
 
 @pytest.fixture
 def page(monkeypatch):
-    monkeypatch.setattr(rows, "hider", lambda: str)
+    monkeypatch.setattr(rows, "hider", lambda repair=None: str)
     monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
     return lambda run: html.page(run, ReportParams(), CleanParams())
 

@@ -211,6 +211,19 @@ def test_what_never_went_through_repair_is_hidden_by_its_finder():
     assert hide("no one's") == "no one's"
 
 
+def test_kinds_that_repair_adds_are_hidden_too(monkeypatch):
+    import curation.repair as repair
+    from curation.repair.pii import PiiTypes
+
+    looked_for = []
+    monkeypatch.setattr(repair, "find", lambda text, params: looked_for.append(params.wanted) or [])
+    given = repair.RepairParams(pii=repair.PiiParams(types=PiiTypes(url="tag", email="off")))
+    for params in (None, repair.RepairParams(), given):
+        rows.hider(params)("text")
+    default = repair.PiiParams().wanted
+    assert looked_for == [default, default, default | {"url"}]
+
+
 def test_values_that_repair_only_marked_are_hidden(whole):
     mail = pl.lit(["pii:email"])
     marked = replace(whole.raw, repaired=whole.raw.repaired.with_columns(mail.alias("tags")))
@@ -261,6 +274,14 @@ def test_diff_by_words_and_characters():
         ("same", " sat"),
     ]
     assert diff.diff("我爱北京", "我爱上海") == [("same", "我爱"), ("del", "北京"), ("ins", "上海")]
+
+
+def test_diff_finds_what_differs_late_and_says_what_it_did_not_compare():
+    same = "word " * 3000
+    found = diff.diff(f"{same}cat {same}", f"{same}dog {same}")
+    assert [piece for piece in found if piece[0] in ("del", "ins", "rest")] == [("del", "cat"), ("ins", "dog")]
+    found = diff.diff("a b c d e", "f g c h i j", most=3)
+    assert found == [("del", "a"), ("ins", "f"), ("same", " "), ("del", "b"), ("ins", "g"), ("rest", "14")]
 
 
 def test_diff_leaves_out_long_stretches_without_cutting_words():

@@ -31,7 +31,7 @@ TAXONOMY = yaml.safe_load(Path("curation/label/taxonomy.yaml").read_text(encodin
 def plain_hider():
     """Stands in for the finder of personal data, which takes seconds to load; one slow test uses the real one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "hider", lambda: lambda text: text.replace(SECRET, "<EMAIL>"))
+        patch.setattr(rows, "hider", lambda repair=None: lambda text: text.replace(SECRET, "<EMAIL>"))
         yield
 
 
@@ -148,6 +148,13 @@ def test_what_is_not_there_yet_names_its_command(whole, absent, command, monkeyp
 def test_an_empty_mixture_is_no_error(whole, monkeypatch):
     monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
     assert "</html>" in html.page(replace(whole, train=frame([], TRAIN), consumed=None), ReportParams(), CleanParams())
+
+
+def test_without_clusters_copies_are_still_counted(whole, monkeypatch):
+    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    text = html.page(whole, ReportParams(clusters=0), CleanParams())
+    assert "No copies were found" not in text
+    assert "1 clusters, 1 copies" in text
 
 
 def test_a_capped_ledger_says_so(whole, monkeypatch):

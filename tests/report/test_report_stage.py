@@ -39,7 +39,7 @@ def test_a_light_reading_has_the_same_sums(tree):
 
 
 def test_the_page_is_written(tree, monkeypatch):
-    monkeypatch.setattr(rows, "hider", lambda: str)  # the real one takes seconds to load
+    monkeypatch.setattr(rows, "hider", lambda repair=None: str)  # the real one takes seconds to load
     folder = tree("data/mixed", "models", "reports")
     said = report.work()
     assert said.startswith("reports/index.html, 0.")
@@ -60,6 +60,28 @@ def test_truth_must_be_there_when_a_person_names_it(tree):
     (folder / "mine.csv").write_text("id,task_type\na-1,math\n")
     with pytest.raises(ConfigError, match=r"^report\.truth: mine\.csv: lacks the columns task_subtype; accepted: "):
         report._truth("mine.csv")
+
+
+@pytest.mark.parametrize(
+    "content", ["id,task_type,task_subtype\na,数学,x\n".encode("gbk"), b"", b"id,task_type,task_subtype\na,b,c,d,e\n"]
+)
+def test_a_truth_that_cannot_be_read_is_one_line(tree, content):
+    (tree() / "mine.csv").write_bytes(content)
+    with pytest.raises(
+        ConfigError,
+        match=r"^report\.truth: mine\.csv: not read \([^\n]+\); accepted: CSV in UTF-8 [^\n]+; mend it\.\Z",
+    ):
+        report._truth("mine.csv")
+
+
+def test_descriptions_are_those_of_the_taxonomy_that_label_reads(tree, monkeypatch):
+    monkeypatch.setattr(rows, "hider", lambda repair=None: str)
+    folder = tree()
+    (folder / "mine.yaml").write_text("task_types: {open_qa: {description: {zh: 问这问那, en: asking around}}}\n")
+    with (folder / "params.yaml").open("a") as file:
+        file.write("label: {taxonomy: mine.yaml}\n")
+    report.work()
+    assert "asking around" in (folder / "reports/index.html").read_text(encoding="utf-8")
 
 
 def test_summary_in_the_terminal(tree, whole, capsys):
