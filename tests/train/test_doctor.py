@@ -264,7 +264,8 @@ PLANTS: dict[str, tuple[Callable[[Case], Case], str, str]] = {
         "1 row (r02): <filename> is one special token to this tokenizer, not the characters that were written;",
     ),
     "system turn that the template refuses": (
-        lambda c: system_refused(c, in_rows=True), "template", "r02: template: record r02: cannot render a conversation (System role not supported)",
+        lambda c: system_refused(c, in_rows=True), "template",
+        "r02: template: record r02: cannot render a conversation (System role not supported)",
     ),
     "negative weight": (
         lambda c: with_row(c, weight=-1.0), "negative_weight", "1 row (r02): a loss weight is below 0 or not finite",
