@@ -37,7 +37,7 @@ def _sentence(model: type[BaseModel], where: str, fault: Any) -> str:
         hint = f"did you mean {close[0]!r}?" if close else "remove it or rename it."
         return f"{path}: unknown key; accepted: {', '.join(sorted(fields)) or 'nothing'}; {hint}"
     if fault["type"] == "missing":
-        return f"{path}: missing; add it to params.yaml."
+        return f"{path}: missing; add it."
     found = fault.get("input")
     return f"{path}: found {found!r}; {fault['msg'][0].lower() + fault['msg'][1:]}."
 
