@@ -1,6 +1,6 @@
 """Makes curation/label/reader.safetensors. `python -m benchmarks.reader_fit` (some 40 minutes on two cores; needs ../shared/data)
 
-Low-rank additions (LoRA, Hu et al. 2021, rank 16) in Gemma 3 270M and a linear head, by cross entropy on the
+Low-rank additions (LoRA, Hu et al. 2021, rank 16) in the lower layers of Gemma 3 270M and a linear head, by cross entropy on the
 rows of benchmarks/label_fit.py: lessons, labelled public rows, exemplars. One token in twelve is masked and one answer in ten
 left out, so that no single word decides. 350 public rows and 350 lessons are held out: each epoch says how many of them are
 right. `--blend` fits on them the weights of words and reader that stand in task_type.py as BOTH, the words scored by a fit without
@@ -40,15 +40,6 @@ def held_out(kinds: list[str]) -> set[int]:
     return {i for kind, n in HELD_OUT.items() for i in rng.sample(places[kind], n)}
 
 
-def certain(held: set[int]) -> list[int]:
-    """Rows of which the words in use are sure, public ones apart: the reader is seldom asked about such, so it sees each
-    once."""
-    rows = label_fit.rows()
-    scorer = task_type.Scorer(taxonomy.load(label_fit.TREE))
-    doubtful = scorer.unsure(scorer.scores([row[1] for row in rows]))
-    return [i for i, row in enumerate(rows) if not doubtful[i] and row[0] == "lesson" and i not in held]
-
-
 def batches(lengths: list[int], chosen: list[int], budget: int, rng: random.Random | None = None) -> list[list[int]]:
     """`chosen` by length, cut at longest × rows ≤ budget and 48 rows; in a random order where `rng` is given."""
     order = sorted(chosen, key=lambda i: (lengths[i], rng.random() if rng else 0))
@@ -78,10 +69,8 @@ def fit(out: Path, epochs: int) -> None:
     weight = torch.tensor([WEIGHT.get(kind, 1.0) for kind, *_ in data])
 
     tokenizer = models.load_tokenizer(reader.MODEL)
-    body = models.load_language_model(reader.MODEL).model.cpu()
-    for parameter in body.parameters():  # and not the positions, which bfloat16 rounds to one in 256
-        parameter.data = parameter.data.bfloat16()
-    body.set_attn_implementation("eager")  # whose backward pass is twice as fast here
+    lower = reader.lower(models.load_language_model(reader.MODEL)).cpu().bfloat16()
+    lower.set_attn_implementation("eager")  # whose backward pass is twice as fast here
     texts = [reader.text(asked, system, answer) for _, asked, system, answer, _ in data]
     bare = reader.encode(tokenizer, [(request, "") for request, _ in texts])
     whole = reader.encode(tokenizer, texts)
@@ -91,8 +80,8 @@ def fit(out: Path, epochs: int) -> None:
     class Reader(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.body = body
-            self.head = torch.nn.Linear(2 * body.config.hidden_size, len(types))
+            self.body = lower
+            self.head = torch.nn.Linear(2 * lower.config.hidden_size, len(types))
             self.drop = torch.nn.Dropout(0.1)
 
         def forward(self, part: list[int]) -> Any:
@@ -119,14 +108,11 @@ def fit(out: Path, epochs: int) -> None:
     optimizer = torch.optim.AdamW(
         [{"params": g, "lr": r} for g, r in zip(groups, RATES, strict=True)], weight_decay=0.01
     )
-    sure = set(certain(held))
-    turns = [[i for i in learn if i not in sure or i % epochs == epoch] for epoch in range(epochs)]
-    plan = [batches(lengths, turn, TOKENS, rng) for turn in turns]
-    total = sum(map(len, plan))
+    total = epochs * len(batches(lengths, learn, TOKENS, random.Random(0)))
     step, start = 0, time.monotonic()
     for epoch in range(epochs):
         dropout.train()
-        for part in plan[epoch]:
+        for part in batches(lengths, learn, TOKENS, rng):
             share = min(1.0, step / 50) * (0.05 + 0.95 * max(0.0, 1 - step / total))
             for group, rate in zip(optimizer.param_groups, RATES, strict=True):
                 group["lr"] = rate * share

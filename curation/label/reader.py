@@ -1,6 +1,6 @@
 """What a row asks for, as read by a small language model: one score for each task type that it knows.
 
-Gemma 3 270M with low-rank additions and a linear head, trained on the lessons, the labelled public rows and
+The lower layers of Gemma 3 270M with low-rank additions and a linear head, trained on the lessons, the labelled public rows and
 the exemplars (`python -m benchmarks.reader_fit`); reader.safetensors holds the additions and the head (5 MB). It reads the
 system prompt, what the users say and how the answer begins, so it judges by meaning where no word gives the task away.
 """
@@ -22,6 +22,7 @@ Text = tuple[str, str]  # what is read of a request, and of its answer
 
 MODEL = "gemma-3-270m"  # what the additions belong to
 WEIGHTS = Path(__file__).with_name("reader.safetensors")
+LAYERS = 12  # of 18: those above predict the next word more than they know what was said
 TOKENS = (160, 72)  # read of a request and of its answer
 ASKED, SYSTEM = 560, 240  # bytes of what users and system prompt say: two thirds from the beginning, one from the end
 ANSWER = 160  # bytes of the answer, from the beginning
@@ -70,18 +71,33 @@ def _identity() -> str:
     from curation.models import identity
 
     where = "cuda" if torch.cuda.is_available() else "cpu"  # where the model is loaded in bfloat16
-    return f"{identity(MODEL)}|{where}|{xxhash.xxh3_64_hexdigest(WEIGHTS.read_bytes())}|{TOKENS}|{AROUND}|{POOLED}"
+    return f"{identity(MODEL)}|{where}|{xxhash.xxh3_64_hexdigest(WEIGHTS.read_bytes())}|{LAYERS}|{TOKENS}|{AROUND}|{POOLED}"
+
+
+def lower(model: Any) -> Any:
+    """The model's body without its last layers, its last norm and what predicts words.
+
+    Positions and the scale of the embedding are rounded to bfloat16, as they were when the additions were learned.
+    """
+    import torch
+
+    body = model.model
+    body.rotary_emb.bfloat16()
+    body.embed_tokens.embed_scale = body.embed_tokens.embed_scale.bfloat16()
+    body.layers = body.layers[:LAYERS]
+    body.norm = torch.nn.Identity()
+    return body
 
 
 @cache
 def _model() -> tuple[Any, Any, Any]:
-    """Tokenizer, the model without what predicts words and with the additions in its weights, head."""
+    """Tokenizer, lower layers with the additions in their weights, head."""
     import torch
     from safetensors import safe_open
 
     from curation.models import load_language_model, load_tokenizer
 
-    body = load_language_model(MODEL).model.float()
+    body = lower(load_language_model(MODEL)).float()
     with safe_open(WEIGHTS, "pt") as file:
         scale = float(file.metadata()["scale"])
         given = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -106,12 +122,11 @@ def encode(tokenizer: Any, texts: Sequence[Text]) -> list[list[int]]:
 
 
 def pooled(states: Any, lengths: Any) -> Any:
-    """What the head gets of the tokens' states: their mean without the first, which is the same in all rows and very long, and
-    the last one, each of the length POOLED."""
+    """What the head gets of the tokens' states: their mean and the last one, each of the length POOLED."""
     import torch
 
     there = (torch.arange(states.shape[1], device=states.device)[None] < lengths[:, None])[..., None]
-    mean = (states * there)[:, 1:].sum(1) / (lengths[:, None] - 1)
+    mean = (states * there).sum(1) / lengths[:, None]
     last = states[torch.arange(len(lengths)), lengths - 1]
     return torch.cat([torch.nn.functional.normalize(part, dim=1) for part in (mean, last)], 1) * POOLED
 
