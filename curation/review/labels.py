@@ -30,7 +30,7 @@ def read(path: Path, types: Mapping[str, Collection[str]], buckets: Collection[s
             raise ConfigError(f"{where}: task_type is {type_!r}; accepted: {', '.join(types)}.")
         if subtype is not None and type_ is None:
             raise ConfigError(f"{where}: task_subtype without task_type; say both.")
-        if subtype is not None and subtype not in types[type_]:
+        if subtype is not None and type_ is not None and subtype not in types[type_]:
             raise ConfigError(f"{where}: task_subtype is {subtype!r}; accepted: {', '.join(types[type_])}.")
         if bucket is not None and bucket not in buckets:
             raise ConfigError(f"{where}: bucket is {bucket!r}; accepted: {', '.join(buckets)}.")
