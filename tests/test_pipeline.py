@@ -95,7 +95,8 @@ def project(tmp_path_factory) -> Path:
             path.unlink()
     for path in (folder / "data/evaluation").glob("*.jsonl"):
         thin(path, 2)
-    (folder / "reports").mkdir(exist_ok=True)
+    (folder / "reports/merged").mkdir(parents=True)
+    (folder / "reports/merged/.gitkeep").touch()  # the report depends on the folder, which stands in git
     (folder / "reports/accepted.json").write_text("{}\n")
     text = (folder / "params.yaml").read_text(encoding="utf-8")
     for old, new in SMALLER.items():
