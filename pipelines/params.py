@@ -119,14 +119,20 @@ def check(path: Path = PARAMS) -> dict[str, BaseModel]:
     return parsed
 
 
+def _as_it_stands(path: Path, *keys: str) -> Any:
+    """What the file says under `keys`, unparsed; None where it says nothing."""
+    found: Any = read(path)
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
 def above_floor(mix: MixParams, path: Path = PARAMS) -> None:
     """Raises ConfigError when pairs are asked for that score did not write.
 
     The floor is read as it stands in the file: another one makes score's sidecars anew, which mix depends on already.
     """
-    floor: Any = read(path)
-    for key in ("score", "near", "floor"):
-        floor = floor.get(key) if isinstance(floor, dict) else None
+    floor = _as_it_stands(path, "score", "near", "floor")
     asked = mix.heldout.near
     if isinstance(floor, int | float) and asked < floor:
         raise ConfigError(
@@ -146,9 +152,7 @@ def below_floor(clean: CleanParams, path: Path = PARAMS) -> None:
         ("synthetic_near", limits.synthetic_near, "near", NearParams),
         ("semantic", limits.semantic, "semantic", SemanticParams),
     ):
-        floor: Any = read(path)
-        for key in ("score", signal, "floor"):
-            floor = floor.get(key) if isinstance(floor, dict) else None
+        floor = _as_it_stands(path, "score", signal, "floor")
         floor = model.model_fields["floor"].default if floor is None else floor
         if isinstance(floor, int | float) and asked < floor:
             faults.append(
@@ -161,9 +165,7 @@ def below_floor(clean: CleanParams, path: Path = PARAMS) -> None:
 
 def judged(mix: MixParams, path: Path = PARAMS) -> None:
     """Raises ConfigError when grades are asked for that score does not measure. Read as the floor is."""
-    enabled: Any = read(path)
-    for key in ("score", "judge", "enabled"):
-        enabled = enabled.get(key) if isinstance(enabled, dict) else None
+    enabled = _as_it_stands(path, "score", "judge", "enabled")
     if mix.quality.by == "judge" and enabled is not True:
         raise ConfigError(
             "mix.quality.by: found 'judge', and score.judge.enabled is not true, so that there are no grades; set it to true, or "

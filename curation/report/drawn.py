@@ -7,20 +7,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from curation.report import charts, summary, training
+from curation.report import charts, summary, svg, training
 from curation.report.words import words
 
 
 def by_section(context: Mapping[str, Any]) -> dict[str, Any]:
     """Section → its SVG, None where there is nothing to draw. `context`: what the page's template knows."""
-    drawing = charts.Drawing(words()["name"])
+    drawing = svg.Drawing(words()["name"])
     made, mixture, curves = context["makeup"], context["mixture"], context["curves"]
     drawn: dict[str, Any] = dict.fromkeys(
         ("types", "buckets", "sources", "lengths", "confidence", "mixture", "loss", "norm", "tasks", "scores")
     )
 
     def draw(name: str, chart: Any) -> None:
-        drawn[name] = Markup(drawing.svg(chart))  # noqa: S704 (tidied: text is escaped by vl-convert and again by charts.tidy)
+        drawn[name] = Markup(drawing.svg(chart))  # noqa: S704 (tidied: text is escaped by vl-convert and again by svg.tidy)
 
     if made and made.rows:
         languages, count = context["languages"], context["in_language"]
@@ -68,7 +68,7 @@ def by_section(context: Mapping[str, Any]) -> dict[str, Any]:
     return drawn
 
 
-def _small(drawing: charts.Drawing, curves: training.Curves) -> list[tuple[str, Markup]]:
+def _small(drawing: svg.Drawing, curves: training.Curves) -> list[tuple[str, Markup]]:
     """A small chart for each task type, on the same scales."""
     listed = [p for points in curves.tasks.values() for p in points]
     if not listed:

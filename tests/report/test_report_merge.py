@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from curation.clean import CleanParams
-from curation.report import ReportParams, charts, html, rows, terminal, training
+from curation.report import ReportParams, html, rows, svg, terminal, training
 
 OVERALL = {
     "method": "ties",
@@ -42,7 +42,7 @@ def merged(whole):
 @pytest.fixture
 def page(monkeypatch):
     monkeypatch.setattr(rows, "hider", lambda repair=None: str)
-    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    monkeypatch.setattr(svg.Drawing, "svg", lambda self, chart: "<svg></svg>")
     return lambda run: html.page(run, ReportParams(), CleanParams())
 
 

@@ -16,7 +16,7 @@ import yaml
 from curation.clean import LAST_RULES, RULES, CleanParams
 from curation.mix import TRAIN
 from curation.records import frame
-from curation.report import ReportParams, charts, html, rows, words
+from curation.report import ReportParams, charts, html, rows, svg, words
 from curation.report.run import Corpus, Run
 from curation.synthesize import REASONS
 from tests.report.conftest import HOSTILE, SECRET
@@ -141,24 +141,24 @@ def test_figures_stand_on_the_page(page):
     ],
 )
 def test_what_is_not_there_yet_names_its_command(whole, absent, command, monkeypatch):
-    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    monkeypatch.setattr(svg.Drawing, "svg", lambda self, chart: "<svg></svg>")
     assert f"<code>{command}</code>" in html.page(replace(whole, **absent), ReportParams(), CleanParams())
 
 
 def test_an_empty_mixture_is_no_error(whole, monkeypatch):
-    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    monkeypatch.setattr(svg.Drawing, "svg", lambda self, chart: "<svg></svg>")
     assert "</html>" in html.page(replace(whole, train=frame([], TRAIN), consumed=None), ReportParams(), CleanParams())
 
 
 def test_without_clusters_copies_are_still_counted(whole, monkeypatch):
-    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    monkeypatch.setattr(svg.Drawing, "svg", lambda self, chart: "<svg></svg>")
     text = html.page(whole, ReportParams(clusters=0), CleanParams())
     assert "No copies were found" not in text
     assert "1 clusters, 1 copies" in text
 
 
 def test_a_capped_ledger_says_so(whole, monkeypatch):
-    monkeypatch.setattr(charts.Drawing, "svg", lambda self, chart: "<svg></svg>")
+    monkeypatch.setattr(svg.Drawing, "svg", lambda self, chart: "<svg></svg>")
     text = html.page(whole, ReportParams(rows=4), CleanParams())
     assert "This page holds 4 of 11 rows" in text
     assert "本页收入 11 行中的 4 行" in text
@@ -186,7 +186,7 @@ def test_every_word_stands_in_both_languages():
 
 
 def test_charts_keep_text_in_the_pages_font_and_both_languages():
-    drawn = charts.Drawing({"math": {"zh": "数学", "en": "math"}}).svg(
+    drawn = svg.Drawing({"math": {"zh": "数学", "en": "math"}}).svg(
         charts.stacked([("math", "zh", 3), ("<b>'\"&", "zh", 1)], ["zh"])
     )
     assert '<tspan class="zh">数学</tspan><tspan class="en">math</tspan>' in drawn
@@ -195,14 +195,14 @@ def test_charts_keep_text_in_the_pages_font_and_both_languages():
 
 
 def test_charts_on_one_page_share_no_ids():
-    drawing = charts.Drawing({})
+    drawing = svg.Drawing({})
     ids = [set(re.findall(r' id="([^"]+)"', drawing.svg(charts.curve([(1, 2.0), (2, 1.0)])))) for _ in range(2)]
     assert not ids[0] & ids[1]
 
 
 def test_colours_of_charts_have_a_dark_counterpart():
     css = (words.TEMPLATES / "page.css").read_text(encoding="utf-8")
-    for colour in {*charts.SERIES, charts.INK, charts.MUTED, charts.GOOD, charts.BAD, charts.NEUTRAL}:
+    for colour in {*svg.SERIES, svg.INK, svg.MUTED, svg.GOOD, svg.BAD, svg.NEUTRAL}:
         assert f'[fill="{colour}"]' in css, colour
 
 
